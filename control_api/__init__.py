@@ -1,0 +1,1 @@
+"""Composition root: REST routes, auth, storage, embedded Postgres, static files, command line."""

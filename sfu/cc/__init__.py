@@ -1,0 +1,1 @@
+"""Congestion control. Pure: `now` is always a parameter."""

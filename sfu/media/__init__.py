@@ -1,0 +1,1 @@
+"""Producers, consumers, the fan-out table and the packet cache. Pure and synchronous."""

@@ -1,0 +1,1 @@
+"""Bytes <-> values: RTP headers and extensions, RTCP, feedback, payload headers. Pure: no clock, socket or asyncio."""

@@ -1,0 +1,1 @@
+"""Live rooms: participants, roles, permissions, offers and answers, the WebSocket."""

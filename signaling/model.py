@@ -1,0 +1,99 @@
+"""The values of a live session, as the store keeps them and the API shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_GUESTS = 20
+"""Guests (cohosts among them) who can be on stage beside the host."""
+
+SessionType = Literal["camera", "screen", "audio"]
+Source = Literal["camera", "microphone", "screen", "screen_audio"]
+RequestStatus = Literal["pending", "approved", "rejected", "cancelled", "expired"]
+ParticipantStatus = Literal["joined", "left", "kicked"]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+
+
+class Role(StrEnum):
+    HOST = "host"
+    COHOST = "cohost"
+    GUEST = "guest"
+    VIEWER = "viewer"
+
+
+class SessionSettings(BaseModel):
+    """What a host decides about a session. The same names in `POST /live/start`, the database and `welcome`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_participants: int = Field(default=1000, ge=1, le=100_000)
+    allow_guests: bool = True
+    require_approval: bool = True
+    max_guests: int = Field(default=MAX_GUESTS, ge=1, le=MAX_GUESTS)
+    enable_chat: bool = True
+    enable_gifts: bool = False
+    guest_audio_default: bool = True
+    """Whether a guest comes on stage with the microphone on."""
+    guest_video_default: bool = True
+
+
+class SessionRecord(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    """UUID."""
+    host_user_id: str
+    host_name: str
+    title: Title
+    description: Description = ""
+    session_type: SessionType = "camera"
+    status: Literal["live", "ended"] = "live"
+    started_at: datetime
+    ended_at: datetime | None = None
+    end_reason: str | None = None
+    settings: SessionSettings = SessionSettings()
+    viewer_count: int = 0
+    """Kept by triggers: joined participants with the role viewer."""
+    guest_count: int = 0
+    """Kept by triggers: joined participants with the role guest or cohost."""
+
+
+class ParticipantRecord(BaseModel):
+    """One row per user and session; leaving and coming back changes it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    """UUID."""
+    session_id: str
+    user_id: str
+    name: str
+    role: Role
+    status: ParticipantStatus = "joined"
+    audio_locked: bool = False
+    """Muted by the host; survives a restart."""
+    video_locked: bool = False
+    joined_at: datetime
+    left_at: datetime | None = None
+
+
+class GuestRequestRecord(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    """UUID."""
+    session_id: str
+    participant_id: str
+    user_id: str
+    name: str
+    message: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
+    status: RequestStatus = "pending"
+    created_at: datetime
+    answered_at: datetime | None = None
+    answered_by: str | None = None
+    """User id of the host or cohost."""

@@ -1,0 +1,97 @@
+"""What signaling needs from the outside: a media plane and a store. `control_api` fills both in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from sfu.rtp.parameters import ConsumerParameters, ProducerParameters
+from sfu.worker.messages import RemoteTransportParameters, TransportParameters, TransportState, TransportStats
+
+from .model import GuestRequestRecord, ParticipantRecord, Role, SessionRecord, SessionSettings
+
+
+class MediaListener(Protocol):
+    """Told, on the event loop, what happens to a room's media. Calls must not block."""
+
+    def transport_state_changed(self, transport_id: str, state: TransportState) -> None: ...
+
+    def media_lost(self) -> None:
+        """The worker died. The `MediaRoom` is unusable; a new one has to be created."""
+
+
+class MediaError(Exception):
+    """A request to the media plane failed; `code` is stable (`worker_lost`, `unknown_transport`, `bad_parameters`...)."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class MediaRoom(Protocol):
+    """A room's router in a worker. Every method may raise `MediaError`. Ids are chosen by the caller."""
+
+    async def create_transport(self, transport_id: str) -> TransportParameters: ...
+    async def connect_transport(self, transport_id: str, remote: RemoteTransportParameters) -> None: ...
+    async def close_transport(self, transport_id: str) -> None:
+        """Close with its producers and consumers (and the consumers of those producers). Unknown ids are no error."""
+
+    async def produce(
+        self, transport_id: str, producer_id: str, parameters: ProducerParameters, paused: bool
+    ) -> None: ...
+    async def set_producer_paused(self, producer_id: str, paused: bool) -> None: ...
+    async def close_producer(self, producer_id: str) -> None: ...
+    async def consume(self, transport_id: str, consumer_id: str, producer_id: str) -> ConsumerParameters:
+        """Create a consumer that sends nothing until `start_consumer`."""
+
+    async def start_consumer(self, consumer_id: str, payload_types: Sequence[int]) -> None:
+        """The subscriber's answer is in: it accepts these canonical payload types (codecs and their RTX)."""
+
+    async def set_consumer_paused(self, consumer_id: str, paused: bool) -> None: ...
+    async def close_consumer(self, consumer_id: str) -> None: ...
+    async def stats(self) -> tuple[TransportStats, ...]: ...
+    async def close(self) -> None: ...
+
+
+class MediaPlane(Protocol):
+    """All workers."""
+
+    async def create_room(self, room_id: str, listener: MediaListener) -> MediaRoom:
+        """Place a room on the least loaded worker."""
+
+
+class StoreUnavailable(Exception):
+    """The database can't be reached now; nothing was changed."""
+
+
+class Store(Protocol):
+    """Sessions, participants and requests. Every method is one transaction and may raise `StoreUnavailable`."""
+
+    async def create_session(self, session: SessionRecord, host: ParticipantRecord) -> None: ...
+    async def end_session(self, session_id: str, reason: str, at: datetime) -> None:
+        """Idempotent. Also closes its participants and pending requests."""
+
+    async def get_session(self, session_id: str) -> SessionRecord | None: ...
+    async def active_sessions(self, limit: int, offset: int) -> list[SessionRecord]: ...
+    async def save_settings(self, session_id: str, settings: SessionSettings) -> None: ...
+    async def upsert_participant(self, participant: ParticipantRecord) -> None: ...
+    async def set_role(self, session_id: str, participant_id: str, role: Role) -> None: ...
+    async def participants(self, session_id: str) -> list[ParticipantRecord]: ...
+    async def save_request(self, request: GuestRequestRecord, role: Role | None = None) -> None:
+        """Insert or update a request and, in the same transaction, give its participant `role` where that is given."""
+
+    async def requests(self, session_id: str) -> list[GuestRequestRecord]: ...
+    async def live_session_ids(self) -> list[str]:
+        """Sessions that the database calls live, for recovery after a restart."""
+
+
+class Identity(BaseModel):
+    """Who calls, as a verified token says it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    user_id: str
+    name: str
