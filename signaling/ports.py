@@ -9,7 +9,15 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from sfu.rtp.parameters import ConsumerParameters, ProducerParameters
-from sfu.worker.messages import RemoteTransportParameters, TransportParameters, TransportState, TransportStats
+from sfu.worker.messages import (
+    MediaError as MediaError,
+)
+from sfu.worker.messages import (
+    RemoteTransportParameters,
+    TransportParameters,
+    TransportState,
+    TransportStats,
+)
 
 from .model import GuestRequestRecord, ParticipantRecord, Role, SessionRecord, SessionSettings
 
@@ -21,14 +29,6 @@ class MediaListener(Protocol):
 
     def media_lost(self) -> None:
         """The worker died. The `MediaRoom` is unusable; a new one has to be created."""
-
-
-class MediaError(Exception):
-    """A request to the media plane failed; `code` is stable (`worker_lost`, `unknown_transport`, `bad_parameters`...)."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class MediaRoom(Protocol):

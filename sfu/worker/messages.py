@@ -13,6 +13,27 @@ TransportState = Literal["new", "connected", "disconnected", "failed", "closed"]
 `closed`: the peer said goodbye (DTLS close_notify)."""
 
 
+class MediaError(Exception):
+    """A request to the media plane failed. `code` is stable: `worker_lost`, `no_worker`, `timeout`, `unknown_room`,
+    `unknown_transport`, `unknown_producer`, `unknown_consumer`, `wrong_state`, `bad_parameters`, `internal_error`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class WorkerConfig(Parameters):
+    """What a worker process is started with."""
+
+    port: int = Field(ge=0, le=65535)
+    """UDP port; 0 lets the kernel choose."""
+    bind: tuple[str, ...] = ()
+    """Local addresses to listen on; empty means all of the machine's."""
+    public_ip: str | None = None
+    """Offered as the first candidate, where the machine is reached through a one-to-one NAT."""
+    log_level: str = "INFO"
+
+
 class IceCandidate(Parameters):
     """A host candidate (RFC 8445) of the worker's UDP port."""
 

@@ -1,0 +1,44 @@
+# make run    start Greenroom on http://127.0.0.1:8080      (PORT, RTC_PORT, DATA_DIR)
+# make test   run every test                                (ARGS="-k name" for some of them)
+# make lint   ruff and mypy --strict
+
+PYTHON   ?= python3
+VENV     ?= .venv
+PORT     ?= 8080
+RTC_PORT ?= 40000
+DATA_DIR ?= data
+BIN      := $(VENV)/bin
+
+.PHONY: run test lint browsers clean
+
+run: $(VENV)/.installed
+	@exec $(BIN)/greenroom serve --port $(PORT) --rtc-port $(RTC_PORT) --data-dir "$(DATA_DIR)"
+
+test: $(VENV)/.installed-test browsers
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+browsers:
+	@sh tests/install_browsers.sh
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Greenroom needs Python 3.11 or newer; choose one with make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# Editable: a change to the source needs no new installation, a change to pyproject.toml does.
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Greenroom into $(VENV) (once, about half a minute) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+	@touch $(VENV)/.installed $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
