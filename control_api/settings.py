@@ -1,0 +1,182 @@
+"""What an operator configures: command-line options and `GREENROOM_*` environment variables."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ENV_PREFIX = "GREENROOM_"
+
+MIN_SECRET_BYTES = 32
+"""An HMAC-SHA256 key shorter than its output weakens the signature (RFC 7518, section 3.2)."""
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Every option with its default. Raises `pydantic.ValidationError` for values that can't work together."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    host: str = Field(default="127.0.0.1", min_length=1, description="address of the web page, API and WebSocket")
+    port: int = Field(default=8080, ge=0, le=65535, description="TCP port of the same; 0 takes a free one")
+    rtc_port: int = Field(
+        default=40000,
+        ge=0,
+        le=65535,
+        description="UDP port of the first media worker, the others take the next ones; 0 takes free ones",
+    )
+    rtc_bind: CommaSeparated = Field(
+        default=(), description="local addresses for media, comma-separated (default: all of the machine's)"
+    )
+    public_ip: str | None = Field(
+        default=None, description="address under which clients reach a machine behind one-to-one NAT"
+    )
+    workers: int = Field(
+        default_factory=lambda: max(1, usable_cores() - 1),
+        ge=1,
+        le=256,
+        description="media worker processes (default: one per core but one)",
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: default_data_dir(), description="folder of the embedded database and the signing secret"
+    )
+    database_url: str | None = Field(
+        default=None,
+        repr=False,
+        validation_alias=AliasChoices("DATABASE_URL", "GREENROOM_DATABASE_URL"),
+        description="postgresql:// address of a database to use instead of the embedded one",
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None,
+        description="HS256 key of the tokens, at least 32 bytes; without it the server makes one, "
+        "listens on loopback only and hands out tokens for trying it out",
+    )
+    resume_grace_s: float = Field(
+        default=30, ge=0, le=3600, description="seconds that a participant who lost the connection has to come back"
+    )
+    first_connect_grace_s: float = Field(
+        default=120, ge=1, le=3600, description="seconds after joining within which a participant has to connect"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="least severity that is logged: DEBUG, INFO, WARNING or ERROR"
+    )
+    allowed_origins: CommaSeparated = Field(
+        default=(),
+        description="other web origins whose pages may use this server, comma-separated (default: its own only)",
+    )
+
+    @field_validator("rtc_bind", "allowed_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("rtc_bind")
+    @classmethod
+    def _bind_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_ip_address(address) for address in value))
+
+    @field_validator("public_ip")
+    @classmethod
+    def _public_address(cls, value: str | None) -> str | None:
+        return None if value is None else _ip_address(value)
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_origin(origin) for origin in value))
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return Path(os.path.abspath(value.expanduser()))
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgres_only(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("postgresql://", "postgres://")):
+            raise ValueError("it has to begin with postgresql://")
+        return value
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"the secret has to have at least {MIN_SECRET_BYTES} bytes")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.jwt_secret is None and not is_loopback(self.host):
+            raise ValueError(
+                f"the server listens on {self.host} only with a secret of its own: "
+                "set GREENROOM_JWT_SECRET, or listen on 127.0.0.1"
+            )
+        if self.rtc_port and self.rtc_port + self.workers - 1 > 65535:
+            raise ValueError(f"{self.workers} workers do not fit above the UDP port {self.rtc_port}")
+        return self
+
+    @property
+    def dev_tokens(self) -> bool:
+        """Whether anybody who reaches the server may have a token: only without a configured secret, on loopback."""
+        return self.jwt_secret is None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens on `host` (a name or an address)."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on: fewer than the machine's where affinity was restricted."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def default_data_dir() -> Path:
+    """Where the platform keeps data. Root's is not in its home, which the database's user could not enter."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/greenroom")
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Application Support/greenroom"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "greenroom"
+
+
+def _ip_address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not an IP address") from None
+
+
+def _origin(value: str) -> str:
+    """The origin as browsers write it (RFC 6454, section 6.1): lower case, no path."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/") or parts.query:
+        raise ValueError(f"{value!r} is not an origin such as https://example.com")
+    return f"{parts.scheme}://{parts.netloc}".lower()
