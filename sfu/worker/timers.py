@@ -1,0 +1,91 @@
+"""Deadlines of a worker: one heap and one timer of the event loop, however many transports wait for something."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+TimerCallback = Callable[[float], float | None]
+"""Called with `now`; returns when it wants to be called again (same clock), or None for never."""
+
+
+class Timer:
+    """A deadline that can move. Made by `Timers.add`."""
+
+    __slots__ = ("_callback", "_timers", "due")
+
+    def __init__(self, timers: Timers, callback: TimerCallback) -> None:
+        self._timers = timers
+        self._callback: TimerCallback | None = callback
+        self.due: float | None = None
+
+    def not_later_than(self, when: float) -> None:
+        """Make sure that the callback runs at `when` or before. Costs one comparison when it does already."""
+        if self._callback is not None and (self.due is None or when < self.due):
+            self.due = when
+            self._timers._push(when, self)
+
+    def cancel(self) -> None:
+        self._callback = None
+        self.due = None
+
+    def _run(self, now: float) -> None:
+        callback = self._callback
+        if callback is None:
+            return
+        self.due = None
+        try:
+            due = callback(now)
+        except Exception:
+            # One transport's defect must not stop the deadlines of the others; without a new due it stays silent.
+            logger.exception("timer failed")
+            return
+        if due is not None:
+            self.not_later_than(due)
+
+
+class Timers:
+    """A due-heap on the loop's monotonic clock. Entries that were overtaken or cancelled are skipped when they surface."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()
+        self._handle: asyncio.TimerHandle | None = None
+        self._armed_for = float("inf")
+
+    def add(self, callback: TimerCallback) -> Timer:
+        return Timer(self, callback)
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        self._heap.clear()
+        self._armed_for = float("-inf")
+
+    def _push(self, when: float, timer: Timer) -> None:
+        heapq.heappush(self._heap, (when, next(self._order), timer))
+        self._arm()
+
+    def _arm(self) -> None:
+        if not self._heap or self._heap[0][0] >= self._armed_for:
+            return
+        if self._handle is not None:
+            self._handle.cancel()
+        self._armed_for = self._heap[0][0]
+        self._handle = self._loop.call_at(self._armed_for, self._fire)
+
+    def _fire(self) -> None:
+        self._handle = None
+        now = self._loop.time()
+        while self._heap and self._heap[0][0] <= now:
+            when, _, timer = heapq.heappop(self._heap)
+            if timer.due == when:
+                timer._run(now)
+        self._armed_for = float("inf")
+        self._arm()
