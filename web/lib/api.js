@@ -1,0 +1,172 @@
+import { GreenroomError } from "./errors.js";
+
+/**
+ * @typedef {import("./types.js").Session} Session
+ * @typedef {import("./types.js").Participant} Participant
+ * @typedef {import("./types.js").GuestRequest} GuestRequest
+ * @typedef {import("./types.js").ManageAction} ManageAction
+ * @typedef {{session: Session, participant: Participant, ws_path: string}} Joined
+ * @typedef {{title: string, description?: string, session_type?: import("./types.js").SessionType}
+ *   & Partial<import("./types.js").SessionSettings>} StartOptions
+ */
+
+const REQUEST_TIMEOUT_MS = 15_000;
+
+/** The REST routes of docs/API.md. Every method rejects with a `GreenroomError`. */
+export class Api {
+  #base;
+  #token;
+
+  /**
+   * @param {string} [base] origin of the server, without a slash at its end; empty for the page's own
+   * @param {string | null} [token]
+   */
+  constructor(base = "", token = null) {
+    this.#base = base;
+    this.#token = token;
+  }
+
+  /** @param {string | null} token */
+  setToken(token) {
+    this.#token = token;
+  }
+
+  /**
+   * @param {string} name
+   * @returns {Promise<{token: string, user_id: string, name: string}>} rejects with `not_found` where the server has a secret
+   */
+  devToken(name) {
+    return this.#call("POST", "/auth/dev-token", { name });
+  }
+
+  /**
+   * @param {StartOptions} options
+   * @returns {Promise<Joined>}
+   */
+  start(options) {
+    return this.#call("POST", "/live/start", options);
+  }
+
+  /**
+   * @param {string} sessionId
+   * @returns {Promise<Joined>}
+   */
+  join(sessionId) {
+    return this.#call("POST", "/live/join", { session_id: sessionId });
+  }
+
+  /** @param {string} sessionId */
+  leave(sessionId) {
+    return this.#call("POST", "/live/leave", { session_id: sessionId });
+  }
+
+  /**
+   * @param {string} sessionId
+   * @returns {Promise<{session: Session}>}
+   */
+  end(sessionId) {
+    return this.#call("POST", "/live/end", { session_id: sessionId });
+  }
+
+  /**
+   * @param {{limit?: number, offset?: number}} [page]
+   * @returns {Promise<{sessions: Session[]}>}
+   */
+  active({ limit = 50, offset = 0 } = {}) {
+    return this.#call("GET", `/live/active?limit=${limit}&offset=${offset}`);
+  }
+
+  /**
+   * @param {string} sessionId
+   * @returns {Promise<{session: Session}>}
+   */
+  session(sessionId) {
+    return this.#call("GET", `/live/sessions/${encodeURIComponent(sessionId)}`);
+  }
+
+  /**
+   * @param {string} sessionId
+   * @returns {Promise<{participants: Participant[]}>}
+   */
+  participants(sessionId) {
+    return this.#call("GET", `/live/sessions/${encodeURIComponent(sessionId)}/participants`);
+  }
+
+  /**
+   * @param {string} sessionId
+   * @param {string} [message]
+   * @returns {Promise<{request: GuestRequest}>}
+   */
+  requestGuest(sessionId, message = "") {
+    return this.#call("POST", "/live/request-guest", { session_id: sessionId, message });
+  }
+
+  /**
+   * @param {string} sessionId
+   * @returns {Promise<{guest_requests: GuestRequest[]}>}
+   */
+  guestRequests(sessionId) {
+    return this.#call("GET", `/live/sessions/${encodeURIComponent(sessionId)}/guest-requests`);
+  }
+
+  /**
+   * @param {string} sessionId
+   * @param {string} requestId
+   * @param {boolean} approve
+   * @returns {Promise<{request: GuestRequest}>}
+   */
+  respondGuestRequest(sessionId, requestId, approve) {
+    return this.#call("POST", "/live/respond-guest-request", {
+      session_id: sessionId,
+      request_id: requestId,
+      approve,
+    });
+  }
+
+  /**
+   * @param {string} sessionId
+   * @param {string} participantId
+   * @param {ManageAction} action
+   * @returns {Promise<{participant: Participant}>}
+   */
+  manageParticipant(sessionId, participantId, action) {
+    return this.#call("POST", "/live/manage-participant", {
+      session_id: sessionId,
+      participant_id: participantId,
+      action,
+    });
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body]
+   * @returns {Promise<any>}
+   */
+  async #call(method, path, body) {
+    /** @type {Record<string, string>} */
+    const headers = {};
+    if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
+    if (body) headers["Content-Type"] = "application/json";
+    let response;
+    try {
+      response = await fetch(this.#base + path, {
+        method,
+        headers,
+        body: body && JSON.stringify(body),
+        cache: "no-store",
+        signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+      });
+    } catch (cause) {
+      const timedOut = cause instanceof DOMException && cause.name === "TimeoutError";
+      throw timedOut
+        ? new GreenroomError("timeout", "The server did not answer in time.")
+        : new GreenroomError("network", "The server cannot be reached.");
+    }
+    const answer = await response.json().catch(() => null);
+    if (response.ok && answer) return answer;
+    const { code = `http_${response.status}`, message = `The server answered ${response.status}.`, details } =
+      answer?.error ?? {};
+    throw new GreenroomError(code, message, { status: response.status, details });
+  }
+}

@@ -1,0 +1,9 @@
+/** The browser side of Greenroom without a page: what an application imports. */
+export { Api } from "./api.js";
+export { openCamera, openMicrophone, openScreen } from "./devices.js";
+export { GreenroomError, errorCode } from "./errors.js";
+export { KIND_OF, Publisher } from "./publish.js";
+export { Receiver } from "./receive.js";
+export { Room } from "./room.js";
+export { FINAL_CLOSE_CODES, PROTOCOL_VERSION, Signaling } from "./signaling.js";
+export { RoomState, isModerator, isOnStage } from "./state.js";

@@ -1,0 +1,88 @@
+/**
+ * The values of docs/PROTOCOL.md as types. This module has no code.
+ *
+ * @typedef {"host" | "cohost" | "guest" | "viewer"} Role
+ * @typedef {"camera" | "microphone" | "screen" | "screen_audio"} Source
+ * @typedef {"audio" | "video"} Kind
+ * @typedef {"camera" | "screen" | "audio"} SessionType
+ * @typedef {"mute_audio" | "unmute_audio" | "mute_video" | "unmute_video" | "kick" | "promote" | "demote"
+ *   | "remove_guest"} ManageAction
+ *
+ * @typedef {object} SessionSettings
+ * @property {number} max_participants
+ * @property {boolean} allow_guests
+ * @property {boolean} require_approval
+ * @property {number} max_guests
+ * @property {boolean} enable_chat
+ * @property {boolean} enable_gifts
+ * @property {boolean} guest_audio_default
+ * @property {boolean} guest_video_default
+ *
+ * @typedef {object} Session
+ * @property {string} id
+ * @property {string} title
+ * @property {string} description
+ * @property {SessionType} session_type
+ * @property {"live" | "ended"} status
+ * @property {string} started_at
+ * @property {string | null} ended_at
+ * @property {string | null} end_reason
+ * @property {string} host_user_id
+ * @property {string} host_name
+ * @property {SessionSettings} settings
+ * @property {number} viewer_count
+ * @property {number} guest_count
+ *
+ * @typedef {object} SourceState
+ * @property {Source} source
+ * @property {Kind} kind
+ * @property {string} producer_id
+ * @property {boolean} paused muted by its owner or locked by a host
+ *
+ * @typedef {object} Participant
+ * @property {string} id
+ * @property {string} user_id
+ * @property {string} name
+ * @property {Role} role
+ * @property {boolean} connected
+ * @property {string} joined_at
+ * @property {boolean} audio_muted
+ * @property {boolean} video_muted
+ * @property {boolean} audio_locked
+ * @property {boolean} video_locked
+ * @property {SourceState[]} sources
+ *
+ * @typedef {object} GuestRequest
+ * @property {string} id
+ * @property {string} session_id
+ * @property {string} participant_id
+ * @property {string} user_id
+ * @property {string} name
+ * @property {string} message
+ * @property {"pending" | "approved" | "rejected" | "cancelled" | "expired"} status
+ * @property {string} created_at
+ * @property {string | null} answered_at
+ *
+ * @typedef {object} Track
+ * @property {string} mid
+ * @property {string} participant_id
+ * @property {string} producer_id
+ * @property {Source} source
+ * @property {Kind} kind
+ *
+ * @typedef {{type: string, id?: string, [member: string]: any}} Message
+ *
+ * @typedef {object} Welcome
+ * @property {"welcome"} type
+ * @property {number} protocol
+ * @property {Session} session
+ * @property {Participant} you
+ * @property {Participant[]} participants
+ * @property {GuestRequest[]} guest_requests
+ * @property {boolean} resumed
+ * @property {string} resume_token
+ * @property {number} grace_s
+ * @property {RTCIceServer[]} ice_servers
+ */
+
+export {};
