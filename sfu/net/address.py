@@ -1,8 +1,8 @@
 """Peer addresses as opaque keys that cost next to nothing to take from a socket call.
 
-The key of an IPv4 address is one integer, the first 8 bytes of its `sockaddr_in` in the machine's byte order. The key of an
-IPv6 address is its whole 28-byte `sockaddr_in6`, whose flow label the kernel zeroes on receipt. Keys only live inside one
-process: they are compared, hashed and turned back into socket addresses, never stored or sent.
+The key of an IPv4 address is one integer, the first 8 bytes of its `sockaddr_in` in the machine's byte order. The key of
+an IPv6 address is its whole 28-byte `sockaddr_in6`, whose flow label the kernel zeroes on receipt. Keys only live inside
+one process: they are compared, hashed and turned back into socket addresses, never stored or sent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _IN: Final = struct.Struct("=H2s4s")
 _IN6: Final = struct.Struct("=H2sI16sI")
 
 _CACHED_ADDRESSES: Final = 4096
-"""Conversions remembered; more than the transports of a busy worker, and a bound on what a flood of addresses can take."""
+"""Conversions remembered: more than a busy worker has transports, and a bound on what a flood can take."""
 
 
 def _pack(host: str, port: int, scope_id: int) -> bytes:
