@@ -17,6 +17,7 @@ import jwt
 
 from signaling.ports import Identity
 
+from .data_dir import make_data_dir
 from .settings import MIN_SECRET_BYTES
 
 ALGORITHM = "HS256"
@@ -125,7 +126,7 @@ def load_or_create_secret(data_dir: Path) -> bytes:
 
 
 def _create_secret(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_data_dir(path.parent)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{SECRET_FILE}-")  # mode 0600
     try:
         with os.fdopen(descriptor, "w") as file:
