@@ -1,8 +1,8 @@
 """Peer addresses as opaque keys that cost next to nothing to take from a socket call.
 
-The key of an IPv4 address is one integer, the first 8 bytes of its `sockaddr_in` in the machine's byte order. The key of
-an IPv6 address is its whole 28-byte `sockaddr_in6`, whose flow label the kernel zeroes on receipt. Keys only live inside
-one process: they are compared, hashed and turned back into socket addresses, never stored or sent.
+The key of an IPv4 address is one integer, the first 8 bytes of its `sockaddr_in` in the machine's byte order. The key
+of an IPv6 address is its whole 28-byte `sockaddr_in6`, whose flow label the kernel zeroes on receipt. Keys live inside
+one process only: they are compared, hashed and turned back into socket addresses, never stored or sent.
 """
 
 from __future__ import annotations

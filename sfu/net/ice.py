@@ -81,8 +81,8 @@ class IceLite(Generic[Address]):
     ) -> CheckOutcome[Address]:
         """Answer a check that named our ufrag and came from `address`, which is `mapped` (host, port) as text.
 
-        400: it is not signed. 401: it is signed with another password. 487: the peer says it is controlled; a lite agent
-        cannot become controlling, so the peer has to switch (RFC 8445 section 7.3.1.1).
+        400: it is not signed. 401: it is signed with another password. 487: the peer says it is controlled; a lite
+        agent cannot become controlling, so the peer has to switch (RFC 8445 section 7.3.1.1).
         """
         if not request.signed:
             return CheckOutcome(stun.error_response(request, stun.BAD_REQUEST, None), stun.BAD_REQUEST)

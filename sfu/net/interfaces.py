@@ -13,8 +13,8 @@ _IPV4_LOOPBACK: Final = "127.0.0.1"
 _IPV6_LOOPBACK: Final = "::1"
 
 MAX_ADDRESSES: Final = 16
-"""Hosts full of containers have dozens of bridges. Every address is a candidate that every peer checks, and FFmpeg reads
-no more than 8 KiB of answer."""
+"""Hosts full of containers have dozens of bridges. Every address is a candidate that every peer checks, and FFmpeg
+reads no more than 8 KiB of answer."""
 
 
 def _preferred_source(family: socket.AddressFamily, remote: str) -> str | None:
@@ -35,10 +35,11 @@ def _system_addresses() -> list[str]:
 
 
 def order_addresses(addresses: Iterable[str], preferred: Sequence[str | None]) -> list[str]:
-    """Usable addresses, best first: IPv4 before IPv6, in each family the default route's first, and loopback at the end.
+    """Usable addresses, best first: IPv4 before IPv6, in each family the default route's first, and loopback at the
+    end.
 
-    Link-local addresses are left out: they need a scope, which a candidate cannot carry. `::1` is used only where there is
-    no other address at all, while 127.0.0.1 always stays, for the browser on the developer's own machine.
+    Link-local addresses are left out: they need a scope, which a candidate cannot carry. `::1` is used only where there
+    is no other address at all, while 127.0.0.1 always stays, for the browser on the developer's own machine.
     """
     known = {ipaddress.ip_address(address) for address in addresses}
     usable = [ip for ip in known if not (ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified)]

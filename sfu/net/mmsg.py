@@ -17,8 +17,8 @@ from .address import SOCKADDR_IN6_SIZE, AddressKey
 from .destinations import NAME_STRIDE, DestinationTable
 from .udp import WOULD_BLOCK, UdpSocket, send_drop_reason
 
-# struct mmsghdr, struct iovec, and a struct cmsghdr with its 2-byte payload, of 64-bit little-endian Linux. (musl's narrower
-# fields with explicit padding have the same layout there.)
+# struct mmsghdr, struct iovec, and a struct cmsghdr with its 2-byte payload, of 64-bit little-endian Linux. (musl's
+# narrower fields with explicit padding have the same layout there.)
 _MESSAGE: Final = np.dtype(
     {
         "names": ["name", "name_length", "iov", "iov_count", "control", "control_length", "flags", "length"],

@@ -30,7 +30,8 @@ logger = logging.getLogger(__name__)
 IceEvent = Literal["selected", "consent_restored"]
 
 _ERROR_REPLIES_PER_S: Final = 50.0
-"""Refusals are sent to addresses that proved nothing, so they must not make a useful reflector; nobody honest needs many."""
+"""Refusals are sent to addresses that proved nothing, so they must not make a useful reflector; nobody honest needs
+many."""
 
 _PORT_ATTEMPTS: Final = 10
 """When the system picks a port, it may be taken on another of our addresses."""
@@ -83,7 +84,8 @@ class PortMux:
     """All sockets of one port, and two tables: endpoints by path, and by ufrag for signed STUN only."""
 
     def __init__(self, sockets: Sequence[UdpSocket], drops: dict[str, int]) -> None:
-        """`sockets` share one port. `drops` needs a default of 0 (`collections.Counter`) and is shared with the caller."""
+        """`sockets` share one port. `drops` needs a default of 0 (`collections.Counter`) and is shared with the
+        caller."""
         self.sockets = tuple(sockets)
         self.port = self.sockets[0].port
         self.drops = drops
@@ -132,7 +134,8 @@ class PortMux:
         endpoint.slot = self._destinations.add()
 
     def unregister(self, endpoint: Endpoint) -> None:
-        """Forget the endpoint and its addresses. Rows of fan-out tables with its slot must be gone by then. Idempotent."""
+        """Forget the endpoint and its addresses. Rows of fan-out tables with its slot must be gone by then.
+        Idempotent."""
         if self._by_ufrag.get(endpoint.ice.ufrag) is not endpoint:
             return
         del self._by_ufrag[endpoint.ice.ufrag]
@@ -165,8 +168,8 @@ class PortMux:
     ) -> tuple[int, list[tuple[int, int, Endpoint]]]:
         """Take one batch from a readable socket into rows `first_row`, ... of `matrix`, each from `column` on.
 
-        Returns how many rows were filled and, of those, RTP and RTCP from known addresses as (row, length, endpoint). STUN
-        and DTLS are handled here; everything else is counted in `drops`.
+        Returns how many rows were filled and, of those, RTP and RTCP from known addresses as (row, length, endpoint).
+        STUN and DTLS are handled here; everything else is counted in `drops`.
         """
         count = socket.receive(matrix, first_row, max_count, column)
         if not count:
@@ -322,7 +325,8 @@ class PortMux:
 def _bind(
     hosts: Sequence[str], named: frozenset[str], port: int, drops: dict[str, int], max_batch: int
 ) -> list[UdpSocket]:
-    """One socket for each host, all on one port. Addresses that nobody named may fail (IPv6 still tentative, for one)."""
+    """One socket for each host, all on one port. Addresses that nobody named may fail (IPv6 still tentative, for
+    one)."""
     sockets: list[UdpSocket] = []
     failure: OSError | None = None
     for host in hosts:

@@ -30,8 +30,8 @@ class BindingRequest:
     """It carries MESSAGE-INTEGRITY, good or bad."""
     use_candidate: bool
     controlled: bool
-    """The sender believes that it is the controlled agent, too. PRIORITY, ICE-CONTROLLING and its tie-breaker are not needed
-    by a lite agent, and FFmpeg leaves them out."""
+    """The sender believes that it is the controlled agent, too. PRIORITY, ICE-CONTROLLING and its tie-breaker are not
+    needed by a lite agent, and FFmpeg leaves them out."""
 
     @property
     def local_ufrag(self) -> str:
@@ -46,7 +46,8 @@ class BindingRequest:
 def parse_binding_request(data: bytes) -> BindingRequest | None:
     """Read a datagram classified as STUN. None for other sound STUN messages: indications, and responses to nothing.
 
-    `ValueError` for bad bytes and for a FINGERPRINT that does not match. Attributes after MESSAGE-INTEGRITY are ignored.
+    `ValueError` for bad bytes and for a FINGERPRINT that does not match. Attributes after MESSAGE-INTEGRITY are
+    ignored.
     """
     if len(data) > MAX_LENGTH:
         raise ValueError("STUN message is too long")

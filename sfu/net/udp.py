@@ -39,8 +39,8 @@ def send_drop_reason(error: int | None) -> str:
 class UdpSocket:
     """After `receive` returned n, `lengths[:n]` (int32, bytes) and `keys` (n of them) describe the datagrams.
 
-    Fragmentation is left to the kernel's defaults: the DF bit is set, and a datagram that is too long for a path known to
-    be narrower is fragmented here.
+    Fragmentation is left to the kernel's defaults: the DF bit is set, and a datagram that is too long for a path known
+    to be narrower is fragmented here.
     """
 
     def __init__(self, host: str, port: int, drops: dict[str, int], max_batch: int) -> None:
