@@ -128,11 +128,11 @@ def build_feedback(
 def _groups(ordered: list[Arrival], base_ext_seq: int | None) -> Iterator[list[Arrival]]:
     """Runs of arrivals whose deltas fit into 16 bits and whose numbers fit into one packet's range."""
     group: list[Arrival] = []
-    previous = None if base_ext_seq is None else base_ext_seq - 1
+    expected = base_ext_seq
     start = 0
     for arrival in ordered:
         ext_seq, arrival_us = arrival
-        if previous is not None and ext_seq <= previous:
+        if expected is not None and ext_seq < expected:
             raise ValueError("arrival is reported twice or lies before the base")
         if group:
             delta = arrival_us // TICK_US - group[-1][1] // TICK_US
@@ -140,9 +140,9 @@ def _groups(ordered: list[Arrival], base_ext_seq: int | None) -> Iterator[list[A
                 yield group
                 group = []
         if not group:
-            start = ext_seq if previous is None else previous + 1
+            start = _base(expected, ext_seq, ext_seq)
         group.append(arrival)
-        previous = ext_seq
+        expected = ext_seq + 1
     if group:
         yield group
 
@@ -159,10 +159,14 @@ def _fitting(group: list[Arrival], expected: int | None) -> Iterator[list[Arriva
     yield from _fitting(group[middle:], group[middle - 1][0] + 1)
 
 
+def _base(expected: int | None, first: int, last: int) -> int:
+    """Where a report up to `last` begins: at the first arrival when nothing is expected or it is too far back."""
+    return first if expected is None or last - expected >= _MAX_STATUSES else expected
+
+
 def _make_feedback(group: list[Arrival], expected: int | None) -> TwccFeedback:
-    """Feedback from `expected` (or the first arrival, when there is none or it is too far back) to the last one."""
     first, last = group[0][0], group[-1][0]
-    base = first if expected is None or last - expected >= _MAX_STATUSES else expected
+    base = _base(expected, first, last)
     reference = group[0][1] // REFERENCE_TIME_US
     reference_time = reference % REFERENCE_TIME_MODULUS
     shift_us = (reference - reference_time) * REFERENCE_TIME_US
