@@ -1,0 +1,328 @@
+"""The worker's forwarding loop: one batch per wake-up, from the socket through SRTP and the fan-out to the socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfu.media.egress import Egress, ForwardBatch, Retransmission
+from sfu.media.fanout import FanoutTable
+from sfu.media.pool import HEADROOM, PacketPool
+from sfu.media.ports import PortTable
+from sfu.net.dtls import fingerprint, generate_certificate
+from sfu.net.mux import PortMux
+from sfu.net.srtp import CData, RowPointers, protect_rows
+from sfu.net.udp import UdpSocket
+from sfu.rtp.packet import looks_like_rtcp
+from sfu.rtp.parameters import ProducerParameters
+from sfu.rtp.rtcp import SenderReport, parse_compound
+
+from .messages import (
+    Fingerprint,
+    IceCandidate,
+    MediaError,
+    RemoteTransportParameters,
+    TransportParameters,
+    TransportState,
+    WorkerConfig,
+    WorkerStats,
+)
+from .room import Room
+from .timers import Timers
+from .transport import Plumbing, Transport
+
+MAX_BATCH = 64
+"""Datagrams of one recvmmsg; twice that gained nothing in measurements and lengthens the wake-up."""
+MAX_BATCHES_PER_WAKEUP = 4
+"""Then the loop sees to timers and the channel, and the kernel's buffer holds the rest."""
+CONSENT_CHECK_S = 1.0
+
+Notify = Callable[[str, dict[str, Any]], None]
+
+
+class Engine:
+    """All media of one worker process. Made on the running loop; `OSError` when the UDP port can't be opened."""
+
+    def __init__(self, config: WorkerConfig, notify: Notify) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._notify = notify
+        self._rooms: dict[str, Room] = {}
+        self._drops: Counter[str] = Counter()
+        self._counters: Counter[str] = Counter()
+        self._load = _LoadMeter(self._loop)
+        self._mux = PortMux.open(config.bind, config.port, self._drops, MAX_BATCH)
+        self._candidates = tuple(
+            IceCandidate(address=c.address, port=c.port, foundation=c.foundation, priority=c.priority)
+            for c in self._mux.candidates(config.public_ip)
+        )
+        self._pool = PacketPool()
+        self._pool_pointers = RowPointers(self._pool.data, HEADROOM)
+        self._table = FanoutTable()
+        self._ports = PortTable()
+        self._egress = Egress(self._pool, self._table, self._ports)
+        self._egress_pointers = RowPointers(self._egress.data, 0)
+        self._egress_rows = np.arange(self._egress.max_rows, dtype=np.int64)
+        self._batch = ForwardBatch(self._pool)
+        self._destinations = _Destinations()
+        certificate = generate_certificate()
+        self._fingerprints = (Fingerprint(algorithm="sha-256", value=fingerprint(certificate)),)
+        self._plumbing = Plumbing(
+            loop=self._loop,
+            mux=self._mux,
+            pool=self._pool,
+            ports=self._ports,
+            timers=Timers(self._loop),
+            certificate=certificate,
+            drops=self._drops,
+            bind_port=self._destinations.bind,
+        )
+        self._plumbing.timers.add(self._expire_consent).not_later_than(self._loop.time() + CONSENT_CHECK_S)
+        for socket in self._mux.sockets:
+            self._loop.add_reader(socket.fileno(), self._readable, socket)
+
+    @property
+    def port(self) -> int:
+        return self._mux.port
+
+    def close(self) -> None:
+        """Say goodbye to every peer and close the port."""
+        for room in list(self._rooms.values()):
+            room.close()
+        self._plumbing.timers.close()
+        for socket in self._mux.sockets:
+            self._loop.remove_reader(socket.fileno())
+        self._mux.close()
+
+    # Requests of the control process
+
+    def handle(self, method: str, params: dict[str, Any]) -> Any:
+        """Carry out a request; `MediaError` says what was wrong with it."""
+        if method == "create_room":
+            return self._create_room(**params)
+        if method == "worker_stats":
+            return self._stats().model_dump()
+        handler = _ROOM_REQUESTS.get(method)
+        if handler is None:
+            raise MediaError("bad_parameters", f"there is no request {method}")
+        room = self._rooms.get(params["room_id"])
+        if room is None:
+            raise MediaError("unknown_room", "there is no such room")
+        return handler(self, room, params)
+
+    def _create_room(self, room_id: str) -> None:
+        if room_id in self._rooms:
+            raise MediaError("bad_parameters", "a room with this id exists")
+        self._rooms[room_id] = Room(room_id, self._plumbing, self._table, self._state_changed)
+
+    def _close_room(self, room: Room, params: dict[str, Any]) -> None:
+        del self._rooms[room.room_id]
+        room.close()
+
+    def _create_transport(self, room: Room, params: dict[str, Any]) -> dict[str, Any]:
+        transport = room.create_transport(params["transport_id"])
+        return TransportParameters(
+            ice_ufrag=transport.ice.ufrag,
+            ice_pwd=transport.ice.pwd,
+            candidates=self._candidates,
+            fingerprints=self._fingerprints,
+        ).model_dump()
+
+    def _connect_transport(self, room: Room, params: dict[str, Any]) -> None:
+        room.connect_transport(params["transport_id"], RemoteTransportParameters.model_validate(params["remote"]))
+
+    def _produce(self, room: Room, params: dict[str, Any]) -> None:
+        parameters = ProducerParameters.model_validate(params["parameters"])
+        room.produce(params["transport_id"], params["producer_id"], parameters, params["paused"])
+
+    def _consume(self, room: Room, params: dict[str, Any]) -> dict[str, Any]:
+        return room.consume(params["transport_id"], params["consumer_id"], params["producer_id"]).model_dump()
+
+    def _room_stats(self, room: Room, params: dict[str, Any]) -> list[dict[str, Any]]:
+        return [stats.model_dump() for stats in room.stats()]
+
+    def _stats(self) -> WorkerStats:
+        return WorkerStats(
+            pid=os.getpid(),
+            port=self.port,
+            rooms=len(self._rooms),
+            transports=sum(len(room.transports) for room in self._rooms.values()),
+            load=self._load.since_last_call(),
+            packets_in=self._counters["packets_in"],
+            packets_out=self._counters["packets_out"],
+            bytes_in=self._counters["bytes_in"],
+            bytes_out=self._counters["bytes_out"],
+            drops={reason: count for reason, count in (self._drops + Counter(self._egress.drops)).items() if count},
+        )
+
+    def _state_changed(self, room: Room, transport: Transport, state: TransportState) -> None:
+        self._notify(
+            "transport_state", {"room_id": room.room_id, "transport_id": transport.transport_id, "state": state}
+        )
+
+    def _expire_consent(self, now: float) -> float:
+        for endpoint in self._mux.expire_consent(now):
+            assert isinstance(endpoint, Transport)
+            endpoint.consent_expired()
+        return now + CONSENT_CHECK_S
+
+    # The forwarding loop
+
+    def _readable(self, socket: UdpSocket) -> None:
+        for _ in range(MAX_BATCHES_PER_WAKEUP):
+            if self._take_batch(socket) < MAX_BATCH:
+                return
+
+    def _take_batch(self, socket: UdpSocket) -> int:
+        """Receive and forward what one recvmmsg brings. Returns how many datagrams that was."""
+        now = self._loop.time()
+        first, window = self._pool.reserve(MAX_BATCH)
+        count, media = self._mux.receive(socket, self._pool.data, first, window, HEADROOM, now)
+        if not count:
+            return 0
+        self._pool.commit(count)
+        touched: set[Transport] = set()
+        retransmissions: list[Retransmission] = []
+        for row, length, endpoint in media:
+            assert isinstance(endpoint, Transport)
+            if looks_like_rtcp(self._pool.rows[row][HEADROOM : HEADROOM + length]):
+                reason = self._receive_rtcp(endpoint, row, length, now, retransmissions)
+            else:
+                reason = self._receive_rtp(endpoint, row, length, now)
+            if reason is None:
+                touched.add(endpoint)
+            else:
+                self._drops[reason] += 1
+        if len(self._batch):
+            self._send(self._egress.build(self._batch, now))
+        if retransmissions:
+            self._send(self._egress.build_retransmissions(retransmissions, now))
+        for transport in touched:
+            transport.schedule()
+        # A full window that was cut short by the end of the ring must not look like an empty socket.
+        return count if window == MAX_BATCH or count < window else MAX_BATCH
+
+    def _receive_rtp(self, transport: Transport, row: int, length: int, now: float) -> str | None:
+        publisher, srtp = transport.publisher, transport.srtp_in
+        if srtp is None:
+            return "media_before_dtls"
+        if publisher is None:
+            return "media_without_producer"
+        reason = publisher.admit(row, HEADROOM, length)
+        if reason is not None:
+            return reason
+        self._pool_pointers.lengths[row] = length
+        reason = srtp.unprotect(self._pool_pointers, row)
+        if reason is not None:
+            return reason
+        self._counters["packets_in"] += 1
+        self._counters["bytes_in"] += length
+        return publisher.receive(row, HEADROOM, int(self._pool_pointers.lengths[row]), now, self._batch)
+
+    def _receive_rtcp(
+        self, transport: Transport, row: int, length: int, now: float, retransmissions: list[Retransmission]
+    ) -> str | None:
+        srtp = transport.srtp_in
+        if srtp is None:
+            return "media_before_dtls"
+        self._pool_pointers.lengths[row] = length
+        reason = srtp.unprotect_rtcp(self._pool_pointers, row)
+        if reason is not None:
+            return reason
+        plain_length = int(self._pool_pointers.lengths[row])
+        try:
+            packets = parse_compound(self._pool.rows[row][HEADROOM : HEADROOM + plain_length])
+        except ValueError:
+            return "rtcp_malformed"
+        if transport.publisher is not None:
+            transport.publisher.on_rtcp(packets, now)
+            if any(isinstance(packet, SenderReport) for packet in packets):
+                transport.room.reports_arrived(transport)
+        if transport.subscriber is not None:
+            actions = transport.subscriber.on_rtcp(packets, now)
+            retransmissions += actions.retransmissions
+            for producer in actions.keyframe_requests:
+                transport.room.request_keyframe(producer, now)
+        return None
+
+    def _send(self, steps: Iterator[int]) -> None:
+        """Protect and send what the egress matrix holds, step by step. A row that can't be protected is never sent."""
+        egress, pointers = self._egress, self._egress_pointers
+        for count in steps:
+            ports = egress.port[:count]
+            pointers.lengths[:count] = egress.length[:count]
+            failed = protect_rows(pointers, 0, self._destinations.handles(ports))
+            rows, lengths = self._egress_rows[:count], pointers.lengths[:count]
+            slots = self._destinations.slots[ports]
+            if failed:
+                self._drops["srtp_protect_failed"] += len(failed)
+                kept = np.delete(rows, failed)
+                rows, lengths, slots = kept, lengths[kept], slots[kept]
+            sent = self._mux.send_rows(egress.data, rows, 0, lengths, slots)
+            self._counters["packets_out"] += sent
+            self._counters["bytes_out"] += int(lengths.sum())
+
+
+_ROOM_REQUESTS: dict[str, Callable[[Engine, Room, dict[str, Any]], Any]] = {
+    "close_room": Engine._close_room,
+    "room_stats": Engine._room_stats,
+    "create_transport": Engine._create_transport,
+    "connect_transport": Engine._connect_transport,
+    "close_transport": lambda engine, room, p: room.close_transport(p["transport_id"]),
+    "produce": Engine._produce,
+    "set_producer_paused": lambda engine, room, p: room.set_producer_paused(p["producer_id"], p["paused"]),
+    "close_producer": lambda engine, room, p: room.close_producer(p["producer_id"]),
+    "consume": Engine._consume,
+    "start_consumer": lambda engine, room, p: room.start_consumer(p["consumer_id"], p["payload_types"]),
+    "set_consumer_paused": lambda engine, room, p: room.set_consumer_paused(p["consumer_id"], p["paused"]),
+    "close_consumer": lambda engine, room, p: room.close_consumer(p["consumer_id"]),
+}
+
+
+class _Destinations:
+    """Where each fan-out port leads to: the SRTP session that encrypts for it, and its place in the mux.
+
+    Consumers are started only once their transport is connected and are removed before it is closed, so a port that
+    packets are built for always leads somewhere.
+    """
+
+    def __init__(self) -> None:
+        self.slots: NDArray[np.int64] = np.full(64, -1, dtype=np.int64)
+        self._handles: list[CData] = [None] * 64
+
+    def bind(self, port: int, transport: Transport | None) -> None:
+        while port >= len(self._handles):
+            self.slots = np.concatenate([self.slots, np.full(len(self.slots), -1, dtype=np.int64)])
+            self._handles += [None] * len(self._handles)
+        if transport is None or transport.srtp_out is None:
+            self.slots[port], self._handles[port] = -1, None
+        else:
+            self.slots[port], self._handles[port] = transport.slot, transport.srtp_out.handle
+
+    def handles(self, ports: NDArray[np.int64]) -> list[CData]:
+        """The SRTP session of each row."""
+        return [self._handles[port] for port in ports.tolist()]
+
+
+class _LoadMeter:
+    """Share of one core that this process uses."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._last = (loop.time(), self._cpu_s())
+
+    def since_last_call(self) -> float:
+        (wall_before, cpu_before), (wall, cpu) = self._last, (self._loop.time(), self._cpu_s())
+        self._last = (wall, cpu)
+        return min(1.0, max(0.0, (cpu - cpu_before) / max(wall - wall_before, 1e-6)))
+
+    @staticmethod
+    def _cpu_s() -> float:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return usage.ru_utime + usage.ru_stime

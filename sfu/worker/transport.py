@@ -1,0 +1,168 @@
+"""One transport of a worker: ICE, DTLS and SRTP of a peer, and what it publishes and receives."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+
+from sfu.media.pool import PacketPool
+from sfu.media.ports import PortTable
+from sfu.media.publisher import Publisher
+from sfu.media.subscriber import Subscriber
+from sfu.net.dtls import Certificate, DtlsEndpoint, DtlsState
+from sfu.net.mux import Endpoint, IceEvent, PortMux
+from sfu.net.srtp import SrtpInbound, SrtpOutbound
+
+from .messages import MediaError, RemoteTransportParameters, TransportState
+from .timers import Timers
+
+
+@dataclass(frozen=True, slots=True)
+class Plumbing:
+    """What all transports of a worker share."""
+
+    loop: asyncio.AbstractEventLoop
+    mux: PortMux
+    pool: PacketPool
+    ports: PortTable
+    timers: Timers
+    certificate: Certificate
+    drops: MutableMapping[str, int]
+    bind_port: Callable[[int, Transport | None], None]
+    """Tell the engine where a fan-out port leads to, or that it leads nowhere any more."""
+
+
+class Transport(Endpoint):
+    """A peer's connection. Everything about it happens on the worker's loop."""
+
+    def __init__(
+        self, plumbing: Plumbing, transport_id: str, state_changed: Callable[[Transport, TransportState], None]
+    ) -> None:
+        super().__init__(plumbing.mux.new_ice())
+        self.transport_id = transport_id
+        self.state: TransportState = "new"
+        self.publisher: Publisher | None = None
+        self.subscriber: Subscriber | None = None
+        self.srtp_in: SrtpInbound | None = None
+        self.srtp_out: SrtpOutbound | None = None
+        self.srtp_profile: str | None = None
+        self._plumbing = plumbing
+        self._state_changed = state_changed
+        self._remote: RemoteTransportParameters | None = None
+        self._dtls_started = False
+        self._closed = False
+        self._dtls = DtlsEndpoint(plumbing.certificate, self._send, self._dtls_changed, plumbing.drops)
+        self._timer = plumbing.timers.add(self._poll)
+        plumbing.mux.register(self)
+
+    def connect(self, remote: RemoteTransportParameters) -> None:
+        """Learn the peer's side. Raises `MediaError("wrong_state")` when it was told already and differs."""
+        if self._remote is not None and self._remote != remote:
+            raise MediaError("wrong_state", "the transport has another peer")
+        self._remote = remote
+        self._start_dtls()
+
+    def close(self) -> None:
+        """Say goodbye and let go of everything. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self.subscriber is not None:
+            for compound in self.subscriber.goodbye():
+                self._send_rtcp(compound)
+            self._plumbing.bind_port(self.subscriber.port, None)
+            self.subscriber.close()
+        self._timer.cancel()
+        self._dtls.close()
+        self._plumbing.mux.unregister(self)
+
+    def publishing(self) -> Publisher:
+        """The publishing half, made when it is first needed."""
+        if self.publisher is None:
+            self.publisher = Publisher(self._plumbing.pool, random_ssrc())
+        return self.publisher
+
+    def subscribing(self) -> Subscriber:
+        """The receiving half, made when it is first needed."""
+        if self.subscriber is None:
+            ports = self._plumbing.ports
+            self.subscriber = Subscriber(ports, ports.allocate(), random_ssrc())
+            self._plumbing.bind_port(self.subscriber.port, self)
+        return self.subscriber
+
+    def schedule(self) -> None:
+        """Look again at what is due, after something touched the publishing or receiving half."""
+        due = self._next_due()
+        if due is not None:
+            self._timer.not_later_than(due)
+
+    def consent_expired(self) -> None:
+        if self.state == "connected":
+            self._set_state("disconnected")
+
+    # Endpoint
+
+    def receive_dtls(self, data: bytes) -> None:
+        self._dtls.receive(data)
+
+    def ice_changed(self, event: IceEvent) -> None:
+        self._start_dtls()
+        if event == "consent_restored" and self.state == "disconnected":
+            self._set_state("connected")
+
+    def _start_dtls(self) -> None:
+        # Only once there is somewhere to send to: the handshake's timeout begins with it.
+        if self._dtls_started or self._remote is None or self.ice.selected is None or self._closed:
+            return
+        self._dtls_started = True
+        self._dtls.start(
+            self._remote.local_dtls_role,
+            [(fingerprint.algorithm, fingerprint.value) for fingerprint in self._remote.fingerprints],
+        )
+
+    def _dtls_changed(self, state: DtlsState) -> None:
+        if self._closed:
+            return
+        if state == "connected":
+            keys = self._dtls.keys
+            assert keys is not None
+            self.srtp_in, self.srtp_out, self.srtp_profile = SrtpInbound(keys), SrtpOutbound(keys), keys.profile
+            self._set_state("connected")
+            if self.subscriber is not None:
+                self._plumbing.bind_port(self.subscriber.port, self)
+            self.schedule()
+        elif state == "failed":
+            self._set_state("failed")
+        elif state == "closed":
+            self._set_state("closed")
+
+    def _set_state(self, state: TransportState) -> None:
+        self.state = state
+        self._state_changed(self, state)
+
+    def _send(self, data: bytes) -> None:
+        self._plumbing.mux.send(self, data)
+
+    def _send_rtcp(self, compound: bytes) -> None:
+        if self.srtp_out is not None:
+            self._send(self.srtp_out.protect_rtcp(compound))
+
+    def _next_due(self) -> float | None:
+        due = min(
+            self.publisher.next_due() if self.publisher is not None else float("inf"),
+            self.subscriber.next_due() if self.subscriber is not None else float("inf"),
+        )
+        return due if due != float("inf") and self.srtp_out is not None else None
+
+    def _poll(self, now: float) -> float | None:
+        for half in (self.publisher, self.subscriber):
+            if half is not None:
+                for compound in half.poll(now):
+                    self._send_rtcp(compound)
+        return self._next_due()
+
+
+def random_ssrc() -> int:
+    return secrets.randbelow(0xFFFFFFFE) + 1
