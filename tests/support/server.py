@@ -1,0 +1,232 @@
+"""The real server as a process of its own, on free ports and a data folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 40.0
+LOG_TAIL_LINES = 60
+
+
+def free_tcp_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def free_udp_ports(count: int) -> int:
+    """The first of `count` free ports in a row."""
+    while True:
+        probes: list[socket.socket] = []
+        try:
+            first = 0
+            for offset in range(count):
+                probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                probes.append(probe)
+                probe.bind(("0.0.0.0", first + offset if first else 0))
+                first = first or int(probe.getsockname()[1])
+            return first
+        except (OSError, OverflowError):
+            continue
+        finally:
+            for probe in probes:
+                probe.close()
+
+
+class Server:
+    """`start` it, use `url`, `stop` it. The data folder outlives restarts and goes with `discard`."""
+
+    def __init__(self, *, workers: int = 1, **settings: object) -> None:
+        """`settings` are those of `greenroom serve`, by their Python names."""
+        # Below /tmp rather than pytest's private folder: as root, the database runs as another user who has to get in.
+        self.data_dir = Path(tempfile.mkdtemp(prefix="greenroom-test-"))
+        self.data_dir.chmod(0o755)
+        self.log_path = self.data_dir / "server.log"
+        self.port = free_tcp_port()
+        self.rtc_port = free_udp_ports(workers)
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._workers = workers
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._shared_database = os.environ.get("DATABASE_URL")
+        self._own_database: str | None = None
+
+    def start(self) -> None:
+        """Returns when /healthz answers 200. Raises AssertionError with the end of the log otherwise."""
+        if self._shared_database and self._own_database is None:
+            self._own_database = f"greenroom_test_{os.getpid()}_{self.port}"
+            self._administer(f'create database "{self._own_database}"')
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "control_api.cli", "serve"],
+                cwd=ROOT,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C in the terminal is for pytest, which then stops the server.
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._healthy():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(f"the server did not start\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Ctrl-C. Asserts an orderly end: exit code 0, no traceback in the log, no process left behind."""
+        assert self._process is not None
+        process, family = self._process, self._family()
+        process.send_signal(signal.SIGINT)
+        try:
+            code = process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"the server did not stop on SIGINT\n{self.log_tail()}") from None
+        self._process = None
+        assert code == 0, f"the server ended with {code}\n{self.log_tail()}"
+        _, alive = psutil.wait_procs(family, timeout=5)
+        assert not alive, f"processes were left behind: {alive}"
+        self.assert_log_clean()
+
+    def assert_log_clean(self) -> None:
+        log = self.log_path.read_text(errors="replace")
+        assert "Traceback (most recent call last)" not in log, f"a traceback was logged\n{self.log_tail(200)}"
+
+    def kill(self) -> None:
+        """kill -9 of the control process and whatever it leaves behind."""
+        if self._process is None:
+            return
+        family = self._family()
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        # Workers and the database are meant to notice it by themselves; this is for when they don't.
+        _, alive = psutil.wait_procs(family, timeout=10)
+        for process in alive:
+            process.kill()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def discard(self) -> None:
+        self.kill()
+        if self._own_database is not None:
+            self._administer(f'drop database if exists "{self._own_database}" with (force)')
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def worker_pids(self) -> list[int]:
+        """In no particular order."""
+        return [process.pid for process in self._family() if _is_worker(process)]
+
+    def kill_worker(self, pid: int) -> None:
+        """kill -9."""
+        os.kill(pid, signal.SIGKILL)
+
+    def healthz(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as response:
+            return dict(json.load(response))
+
+    def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
+        if not self.log_path.exists():
+            return "(no log)"
+        text = self.log_path.read_text(errors="replace").splitlines()
+        return "\n".join([f"--- {self.log_path} ---", *text[-lines:]])
+
+    @property
+    def database_url(self) -> str:
+        """For looking behind the server's back."""
+        if self._own_database is not None:
+            return _with_database(str(self._shared_database), self._own_database)
+        return f"postgresql://greenroom@/greenroom?host={self.data_dir}/postgres/socket&port=5432"
+
+    async def query(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return [dict(row) for row in await connection.fetch(sql, *arguments)]
+        finally:
+            await connection.close()
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
+        inherited.pop("DATABASE_URL", None)
+        settings = {
+            "port": self.port,
+            "rtc_port": self.rtc_port,
+            "workers": self._workers,
+            "data_dir": self.data_dir,
+        } | self._settings
+        environment = inherited | {f"GREENROOM_{name.upper()}": str(value) for name, value in settings.items()}
+        if self._own_database is not None:
+            environment["DATABASE_URL"] = self.database_url
+        return environment
+
+    def _healthy(self) -> bool:
+        try:
+            return self.healthz()["status"] == "ok"
+        except (OSError, urllib.error.URLError, ValueError, KeyError):
+            return False
+
+    def _family(self) -> list[psutil.Process]:
+        if self._process is None:
+            return []
+        try:
+            return psutil.Process(self._process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def _administer(self, sql: str) -> None:
+        async def run() -> None:
+            connection = await asyncpg.connect(self._shared_database)
+            try:
+                await connection.execute(sql)
+            finally:
+                await connection.close()
+
+        # In a thread of its own: a fixture may be set up while an event loop runs in this one.
+        import threading
+
+        thread = threading.Thread(target=lambda: asyncio.run(run()))
+        thread.start()
+        thread.join()
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "sfu.worker" in process.cmdline()
+    except psutil.Error:
+        return False
+
+
+def _with_database(url: str, name: str) -> str:
+    return urlsplit(url)._replace(path=f"/{name}").geturl()
