@@ -30,6 +30,17 @@ export async function openMicrophone() {
 }
 
 /**
+ * Both with one question to the user.
+ *
+ * @returns {Promise<{camera: MediaStreamTrack, microphone: MediaStreamTrack}>} errors as in `openCamera`
+ */
+export async function openCameraAndMicrophone() {
+  const options = { video: CAMERA, audio: MICROPHONE };
+  const stream = await capture("camera and microphone", (devices) => devices.getUserMedia(options));
+  return { camera: stream.getVideoTracks()[0], microphone: stream.getAudioTracks()[0] };
+}
+
+/**
  * Must be called from a click: browsers refuse it otherwise.
  *
  * @returns {Promise<{screen: MediaStreamTrack, screenAudio: MediaStreamTrack | null}>} errors as in `openCamera`

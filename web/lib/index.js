@@ -1,6 +1,6 @@
 /** The browser side of Greenroom without a page: what an application imports. */
 export { Api } from "./api.js";
-export { openCamera, openMicrophone, openScreen } from "./devices.js";
+export { openCamera, openCameraAndMicrophone, openMicrophone, openScreen } from "./devices.js";
 export { GreenroomError, errorCode } from "./errors.js";
 export { KIND_OF, Publisher } from "./publish.js";
 export { Receiver } from "./receive.js";

@@ -1,0 +1,54 @@
+/**
+ * Who is signed in, per tab: two tabs can be two people.
+ *
+ * @typedef {{token: string, user_id: string, name: string}} Identity
+ */
+
+const KEY = "greenroom.identity";
+
+/** @returns {Identity | null} */
+export function savedIdentity() {
+  try {
+    const identity = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+    return typeof identity?.token === "string" ? identity : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {Identity | null} identity */
+export function saveIdentity(identity) {
+  if (identity) sessionStorage.setItem(KEY, JSON.stringify(identity));
+  else sessionStorage.removeItem(KEY);
+}
+
+/**
+ * Reads who a token says its bearer is. Only for display: the server verifies it.
+ *
+ * @param {string} token
+ * @returns {Identity | null} null where it is no JWT
+ */
+export function identityOf(token) {
+  try {
+    const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
+    const { sub, name } = JSON.parse(new TextDecoder().decode(bytes));
+    if (typeof sub !== "string") return null;
+    return { token, user_id: sub, name: typeof name === "string" && name ? name : sub };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Takes a token out of the address (`#token=...`, also behind a route: `#/s/1?token=...`), so that it stays in no history.
+ *
+ * @returns {Identity | null}
+ */
+export function takeTokenFromAddress() {
+  const match = /[#?&]token=([^&]+)/.exec(location.hash);
+  if (!match) return null;
+  const rest = location.hash.replace(match[0], "").replace(/^#?&/, "#");
+  history.replaceState(null, "", `${location.pathname}${location.search}${rest}`);
+  return identityOf(decodeURIComponent(match[1]));
+}

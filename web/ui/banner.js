@@ -1,0 +1,61 @@
+import { h, reconcile, setText, find } from "./dom.js";
+
+/**
+ * @typedef {object} Notice
+ * @property {string} kind one line is shown per kind: `reconnecting`, `autoplay`, `devices`, `notice`...
+ * @property {string} text
+ * @property {string} [action] text of a button
+ * @property {() => void} [onAction]
+ */
+
+const NOTICE_MS = 6_000;
+
+/** The lines between a room's head and its stage. They are read out when they change. */
+export class Banner {
+  element = h("div", { class: "banner", role: "status", "aria-live": "polite", dataset: { testid: "banner" } });
+  /** @type {Map<string, Notice>} */
+  #notices = new Map();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+
+  /** @param {Notice} notice */
+  show(notice) {
+    this.#notices.set(notice.kind, notice);
+    this.#render();
+  }
+
+  /** @param {string} kind */
+  hide(kind) {
+    if (this.#notices.delete(kind)) this.#render();
+  }
+
+  /** Something to know for a moment. @param {string} text */
+  tell(text) {
+    clearTimeout(this.#timer);
+    this.show({ kind: "notice", text });
+    this.#timer = setTimeout(() => this.hide("notice"), NOTICE_MS);
+  }
+
+  #render() {
+    reconcile(this.element, [...this.#notices.values()], (notice) => notice.kind, (notice) => this.#create(notice.kind), update);
+  }
+
+  /** @param {string} kind */
+  #create(kind) {
+    const act = () => this.#notices.get(kind)?.onAction?.();
+    return h("div", { class: "notice", dataset: { kind } },
+      h("span", { class: "notice-text" }),
+      h("button", { type: "button", dataset: { testid: `banner-${kind}` }, onClick: act }));
+  }
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {Notice} notice
+ */
+function update(element, notice) {
+  const button = find(element, "button");
+  setText(find(element, ".notice-text"), notice.text);
+  setText(button, notice.action ?? "");
+  button.hidden = !notice.action;
+}

@@ -1,0 +1,141 @@
+/**
+ * Elements are made here and nowhere else: text becomes text nodes, so that nothing a user or the server wrote is read as HTML.
+ *
+ * @typedef {Node | string | null | undefined | false} Child
+ */
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, any>} [props] `class`, `dataset` and `on<Event>` are understood; functions become listeners, other names attributes
+ *   (true: present, false and null: absent)
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function h(tag, props = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) setProp(element, name, value);
+  element.append(...children.filter(isPresent));
+  return element;
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {string} name
+ * @param {any} value
+ */
+function setProp(element, name, value) {
+  if (name.startsWith("on")) element.addEventListener(name.slice(2).toLowerCase(), value);
+  else if (name === "dataset") Object.assign(element.dataset, value);
+  else setAttribute(element, name, value);
+}
+
+/**
+ * @param {Element} element
+ * @param {string} name
+ * @param {string | number | boolean | null | undefined} value
+ */
+export function setAttribute(element, name, value) {
+  if (value === false || value === null || value === undefined) element.removeAttribute(name);
+  else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value === true ? "" : String(value));
+}
+
+/**
+ * @param {Child} child
+ * @returns {child is Node | string}
+ */
+function isPresent(child) {
+  return child !== null && child !== undefined && child !== false;
+}
+
+/**
+ * @param {Element} element
+ * @param {string} text
+ */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Makes the children of `parent` one element per item, keeping the elements of items that stay: focus, video and pressed buttons
+ * survive an update.
+ *
+ * @template Item
+ * @param {Element} parent
+ * @param {Item[]} items
+ * @param {(item: Item) => string} keyOf
+ * @param {(item: Item) => HTMLElement} create
+ * @param {(element: HTMLElement, item: Item) => void} update
+ */
+export function reconcile(parent, items, keyOf, create, update) {
+  const old = new Map([...parent.children].map((child) => [/** @type {HTMLElement} */ (child).dataset.key, child]));
+  let place = parent.firstElementChild;
+  for (const item of items) {
+    const key = keyOf(item);
+    let element = /** @type {HTMLElement | undefined} */ (old.get(key));
+    old.delete(key);
+    if (!element) {
+      element = create(item);
+      element.dataset.key = key;
+    }
+    update(element, item);
+    // Moving a playing video pauses it in some browsers: only what is out of place is moved.
+    if (element === place) place = place.nextElementSibling;
+    else parent.insertBefore(element, place);
+  }
+  for (const gone of old.values()) gone.remove();
+}
+
+/**
+ * @param {ParentNode} root
+ * @param {string} selector
+ * @returns {any} the element, which must exist
+ */
+export function find(root, selector) {
+  const element = root.querySelector(selector);
+  if (!element) throw new Error(`no element matches ${selector}`);
+  return element;
+}
+
+/** @type {Record<string, string>} drawn for a 24 x 24 box with a round pen of 1.8 */
+const ICONS = {
+  mic: "M12 3.5a3 3 0 0 1 3 3v5a3 3 0 0 1-6 0v-5a3 3 0 0 1 3-3ZM6 11.5a6 6 0 0 0 12 0M12 17.5v3",
+  mic_off: "M9 9v2.5a3 3 0 0 0 4.6 2.5M15 11V6.500a3 3 0 0 0-5.700-1.300M6 11.500a6 6 0 0 0 9.600 4.800M18 11.500q0 .9-.25 1.700M12 17.500v3M4 4l16 16",
+  camera: "M4.500 7h8a2 2 0 0 1 2 2v6a2 2 0 0 1-2 2h-8a2 2 0 0 1-2-2V9a2 2 0 0 1 2-2ZM14.500 11l6-3.200v8.400l-6-3.200",
+  camera_off: "M10 7h2.500a2 2 0 0 1 2 2v2.500M14.500 15.500a2 2 0 0 1-2 1.500h-8a2 2 0 0 1-2-2V9a2 2 0 0 1 2-2M14.500 11l6-3.200v8.400l-3-1.600M4 4l16 16",
+  screen: "M4 5h16a1.500 1.500 0 0 1 1.500 1.500v9A1.500 1.500 0 0 1 20 17H4a1.500 1.500 0 0 1-1.500-1.500v-9A1.500 1.500 0 0 1 4 5ZM8.500 20.500h7M12 17v3.500M12 14V8.500M9.500 10.700 12 8.200l2.500 2.500",
+  people: "M9 11.500a3.500 3.500 0 1 0 0-7 3.500 3.500 0 0 0 0 7ZM2.500 19.500c0-3.300 2.900-5 6.500-5s6.500 1.700 6.500 5M16 4.800a3.500 3.500 0 0 1 0 6.400M18 14.900c2.100.6 3.500 2.100 3.500 4.600",
+  eye: "M2.500 12c2.300-4.300 5.500-6.500 9.500-6.500s7.200 2.200 9.500 6.500c-2.300 4.300-5.500 6.500-9.500 6.500S4.800 16.300 2.500 12ZM12 15a3 3 0 1 0 0-6 3 3 0 0 0 0 6Z",
+  hand: "M7 12.500V6.800a1.500 1.500 0 0 1 3 0V11 4.800a1.500 1.500 0 0 1 3 0V11 5.800a1.500 1.500 0 0 1 3 0V12 8.300a1.500 1.500 0 0 1 3 0v6.200c0 3.600-2.700 6.500-6.300 6.500-2.800 0-4.400-1.100-5.700-3.400L4.200 13.900c-.5-1 .1-1.900.9-2.100.8-.2 1.400.1 1.900.7Z",
+  link: "M10 14a4 4 0 0 0 5.700 0l3-3A4 4 0 0 0 13 5.300l-1 1M14 10a4 4 0 0 0-5.700 0l-3 3A4 4 0 0 0 11 18.700l1-1",
+  leave: "M14 4.500H6.500A1.500 1.500 0 0 0 5 6v12a1.500 1.500 0 0 0 1.500 1.500H14M10.500 12H20M16.500 8.500 20 12l-3.500 3.500",
+  stop: "M7.500 6h9A1.500 1.500 0 0 1 18 7.500v9a1.500 1.500 0 0 1-1.500 1.500h-9A1.500 1.500 0 0 1 6 16.500v-9A1.500 1.500 0 0 1 7.500 6Z",
+  down: "M12 4.500v13M6.500 12.500 12 18l5.500-5.500",
+  lock: "M7 10.500h10a1.500 1.500 0 0 1 1.500 1.500v6.500A1.500 1.500 0 0 1 17 20H7a1.500 1.500 0 0 1-1.500-1.500V12A1.500 1.500 0 0 1 7 10.500ZM8.500 10.500V8a3.500 3.500 0 0 1 7 0v2.500",
+};
+
+/**
+ * @param {string} name a key of the table above
+ * @param {string} [label] for assistive technology; without one the icon is decoration
+ */
+export function icon(name, label) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  setAttribute(svg, "viewBox", "0 0 24 24");
+  setAttribute(svg, "class", "icon");
+  setAttribute(svg, "aria-hidden", label ? null : "true");
+  if (label) {
+    setAttribute(svg, "role", "img");
+    setAttribute(svg, "aria-label", label);
+  }
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  setAttribute(path, "d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** @param {string} name up to two letters to stand for a person */
+export function initials(name) {
+  const words = name.trim().split(/\s+/).filter(Boolean);
+  const letters = words.length > 1 ? [words[0], words[words.length - 1]] : words;
+  return letters.map((word) => [...word][0].toUpperCase()).join("") || "?";
+}

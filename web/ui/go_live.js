@@ -1,0 +1,189 @@
+import { errorCode } from "../lib/index.js";
+import { h, initials } from "./dom.js";
+import { devicesFor } from "./local_media.js";
+import { TYPE_NAMES } from "./lobby.js";
+
+/**
+ * @typedef {import("../lib/types.js").SessionType} SessionType
+ * @typedef {import("../lib/types.js").Source} Source
+ */
+
+/**
+ * The form for a new session, beside a preview of what will be sent.
+ *
+ * @param {import("./main.js").App} app
+ * @param {HTMLElement} root
+ * @returns {import("./main.js").Dispose}
+ */
+export function goLiveView(app, root) {
+  const { media } = app;
+  const name = app.identity?.name ?? "";
+  let kept = false;
+  let gone = false;
+
+  const video = h("video", { autoplay: true, playsinline: true, muted: true, dataset: { testid: "preview" } });
+  video.muted = true;
+  const avatar = h("span", { class: "avatar", "aria-hidden": "true" }, initials(name));
+  const deviceStatus = h("p", { class: "device-status", role: "status", dataset: { testid: "device-status" } });
+  const retry = h("button", { type: "button", onClick: () => openDevices() }, "Try again");
+  const without = h("button", { type: "button", class: "quiet", onClick: goOnWithout }, "Continue without");
+  const choose = h("button", { type: "button", dataset: { testid: "choose-screen" }, onClick: chooseScreen }, "Choose what to share");
+  const problem = h("p", { class: "problem", role: "alert", dataset: { testid: "go-live-error" } });
+  const start = h("button", { type: "submit", class: "primary wide", dataset: { testid: "start-live" } }, "Start session");
+
+  const title = h("input", {
+    id: "title", required: true, maxlength: 200, autocomplete: "off", placeholder: "What is it about?",
+    dataset: { testid: "go-live-title" },
+  });
+  const description = h("textarea", {
+    id: "description", maxlength: 2000, rows: 3, placeholder: "Optional", dataset: { testid: "go-live-description" },
+  });
+  const types = /** @type {SessionType[]} */ (Object.keys(TYPE_NAMES)).map((type, index) =>
+    h("label", { class: "segment" },
+      h("input", { type: "radio", name: "session_type", value: type, checked: index === 0, onChange: typeChanged }),
+      h("span", {}, TYPE_NAMES[type])));
+  const allowGuests = checkbox("allow-guests", "Guests allowed", "Viewers can ask to come on stage.", guestsChanged);
+  const approval = checkbox("require-approval", "Approval needed", "You let each guest in yourself.");
+
+  const form = h("form", { class: "card", dataset: { testid: "go-live-form" }, onSubmit: submit },
+    h("h1", {}, "Go live"),
+    h("div", { class: "field" }, h("label", { for: "title" }, "Title"), title),
+    h("div", { class: "field" }, h("label", { for: "description" }, "Description"), description),
+    h("fieldset", { class: "field" }, h("legend", {}, "Session type"), h("div", { class: "segments" }, ...types)),
+    allowGuests.row,
+    approval.row,
+    problem,
+    start);
+
+  const preview = h("section", { class: "preview", "aria-label": "Preview" },
+    h("div", { class: "preview-frame" }, avatar, video),
+    deviceStatus,
+    h("div", { class: "preview-actions" }, choose, retry, without));
+
+  root.replaceChildren(h("div", { class: "go-live" }, preview, form));
+  media.declined.clear();
+  media.addEventListener("change", render);
+  typeChanged();
+  title.focus();
+
+  /** @returns {SessionType} */
+  function sessionType() {
+    return /** @type {SessionType} */ (new FormData(form).get("session_type"));
+  }
+
+  function typeChanged() {
+    const type = sessionType();
+    if (type !== "screen") media.stop("screen", "screen_audio");
+    if (type !== "camera") media.stop("camera");
+    openDevices();
+  }
+
+  async function openDevices() {
+    retry.hidden = without.hidden = true;
+    deviceStatus.className = "device-status";
+    deviceStatus.textContent = "Asking for your devices…";
+    const wanted = devicesFor(sessionType());
+    const errors = await media.open(wanted);
+    if (gone) return media.stop();
+    if (sessionType() !== "camera") media.stop("camera");
+    showDevices(errors);
+  }
+
+  /** @param {Error[]} errors */
+  function showDevices(errors) {
+    retry.hidden = without.hidden = errors.length === 0;
+    deviceStatus.classList.toggle("problem", errors.length > 0);
+    deviceStatus.textContent = errors.length ? errors.map((error) => error.message).join(" ") : openSources();
+    render();
+  }
+
+  function openSources() {
+    const names = { camera: "Camera", microphone: "Microphone", screen: "Screen", screen_audio: "Screen audio" };
+    const open = [...media.tracks.keys()].map((source) => names[source]);
+    return open.length ? `Ready: ${open.join(", ")}` : "";
+  }
+
+  function goOnWithout() {
+    for (const source of devicesFor(sessionType())) if (!media.get(source)) media.declined.add(source);
+    showDevices([]);
+    if (!deviceStatus.textContent) deviceStatus.textContent = "You go live without camera and microphone.";
+    title.focus();
+  }
+
+  async function chooseScreen() {
+    try {
+      await media.openScreen();
+      showDevices([]);
+    } catch (error) {
+      deviceStatus.textContent = /** @type {Error} */ (error).message;
+    }
+  }
+
+  function render() {
+    choose.hidden = sessionType() !== "screen";
+    const track = media.get("screen") ?? media.get("camera");
+    const shown = /** @type {MediaStream | null} */ (video.srcObject)?.getVideoTracks()[0] ?? null;
+    if (shown !== track) video.srcObject = track && new MediaStream([track]);
+    video.hidden = !track;
+    video.classList.toggle("mirrored", track !== null && track === media.get("camera"));
+  }
+
+  function guestsChanged() {
+    approval.input.disabled = !allowGuests.input.checked;
+  }
+
+  /** @param {SubmitEvent} event */
+  async function submit(event) {
+    event.preventDefault();
+    problem.textContent = "";
+    start.disabled = true;
+    try {
+      const { session } = await app.api.start({
+        title: title.value.trim(),
+        description: description.value.trim(),
+        session_type: sessionType(),
+        allow_guests: allowGuests.input.checked,
+        require_approval: approval.input.checked,
+      });
+      for (const source of devicesFor(sessionType())) if (!media.get(source)) media.declined.add(source);
+      enter(session.id);
+    } catch (error) {
+      start.disabled = false;
+      failed(/** @type {any} */ (error));
+    }
+  }
+
+  /** @param {string} sessionId */
+  function enter(sessionId) {
+    kept = true;
+    location.hash = `#/s/${encodeURIComponent(sessionId)}`;
+  }
+
+  /** @param {import("../lib/index.js").GreenroomError} error */
+  function failed(error) {
+    if (error.status === 401) return app.signIn(null);
+    const running = errorCode(error) === "already_live" ? error.details?.session_id : null;
+    problem.replaceChildren(error.message);
+    if (running) problem.append(" ", h("a", { href: `#/s/${encodeURIComponent(running)}` }, "Go to your session"));
+  }
+
+  return () => {
+    gone = !kept;
+    media.removeEventListener("change", render);
+    video.srcObject = null;
+    if (!kept) media.stop();
+  };
+}
+
+/**
+ * @param {string} id
+ * @param {string} label
+ * @param {string} hint
+ * @param {() => void} [onChange]
+ */
+function checkbox(id, label, hint, onChange = () => {}) {
+  const input = h("input", { type: "checkbox", id, checked: true, "aria-describedby": `${id}-hint`, onChange });
+  const row = h("div", { class: "check" }, input,
+    h("div", {}, h("label", { for: id }, label), h("p", { class: "muted", id: `${id}-hint` }, hint)));
+  return { input, row };
+}

@@ -1,0 +1,70 @@
+import { errorCode } from "../lib/index.js";
+import { identityOf } from "./auth.js";
+import { h } from "./dom.js";
+
+/**
+ * Signing in by name, or by token where the server gives none.
+ *
+ * @param {import("./main.js").App} app
+ * @param {HTMLElement} root
+ * @param {boolean} invited whether a link to a session led here
+ * @returns {import("./main.js").Dispose}
+ */
+export function signInView(app, root, invited) {
+  const problem = h("p", { class: "problem", role: "alert", dataset: { testid: "sign-in-error" } });
+  const card = h("section", { class: "card sign-in" });
+
+  const nameInput = h("input", {
+    id: "name", name: "name", required: true, maxlength: 80, autocomplete: "name", placeholder: "Ana",
+    dataset: { testid: "sign-in-name" },
+  });
+  const tokenInput = h("textarea", {
+    id: "token", name: "token", required: true, rows: 4, spellcheck: "false", autocomplete: "off",
+    dataset: { testid: "sign-in-token" },
+  });
+
+  /** @param {SubmitEvent} event */
+  async function byName(event) {
+    event.preventDefault();
+    problem.textContent = "";
+    const name = nameInput.value.trim();
+    if (!name) return;
+    try {
+      app.signIn(await app.api.devToken(name));
+    } catch (error) {
+      if (["not_found", "http_404"].includes(errorCode(error))) showForm("token");
+      else problem.textContent = /** @type {Error} */ (error).message;
+    }
+  }
+
+  /** @param {SubmitEvent} event */
+  function byToken(event) {
+    event.preventDefault();
+    const identity = identityOf(tokenInput.value.trim());
+    if (identity) app.signIn(identity);
+    else problem.textContent = "This is not an access token.";
+  }
+
+  /** @param {"name" | "token"} which */
+  function showForm(which) {
+    const heading = h("h1", {}, invited ? "You are invited" : "Welcome to Greenroom");
+    const button = (/** @type {string} */ text) =>
+      h("button", { type: "submit", class: "primary wide", dataset: { testid: "sign-in-button" } }, text);
+    const form =
+      which === "name"
+        ? h("form", { onSubmit: byName },
+            h("label", { for: "name" }, "Your name"), nameInput, problem, button("Continue"))
+        : h("form", { onSubmit: byToken },
+            h("label", { for: "token" }, "Access token"), tokenInput, problem, button("Sign in"));
+    const hint =
+      which === "name"
+        ? invited ? "Say who you are, then you are in." : "Go live, or watch and come up on stage."
+        : "This server gives no tokens by name. Paste the one that its application gave you.";
+    card.replaceChildren(heading, h("p", { class: "muted" }, hint), form);
+    (which === "name" ? nameInput : tokenInput).focus();
+  }
+
+  root.replaceChildren(card);
+  showForm("name");
+  return () => {};
+}
