@@ -78,8 +78,19 @@ CODECS: Final = (OPUS, RED, VP8, *VP9.values(), *AV1.values(), *H264.values())
 # among them: in the answer they would limit what it sends.
 _ECHOED: Final[dict[str, frozenset[str]]] = {
     "audio/opus": frozenset(
-        "minptime ptime maxptime useinbandfec usedtx stereo sprop-stereo cbr maxaveragebitrate maxplaybackrate "
-        "sprop-maxcapturerate".split()
+        (
+            "cbr",
+            "maxaveragebitrate",
+            "maxplaybackrate",
+            "maxptime",
+            "minptime",
+            "ptime",
+            "sprop-maxcapturerate",
+            "sprop-stereo",
+            "stereo",
+            "usedtx",
+            "useinbandfec",
+        )
     ),
     "video/vp9": frozenset(("profile-id",)),
     "video/av1": frozenset(("level-idx", "profile", "tier")),

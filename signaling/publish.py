@@ -7,8 +7,8 @@
     ...for sent in plan.started: produce(transport_id, producer_id, sent.parameters, paused)
     sdp = negotiation.answer(plan, transport)                 # the plan is now the state of the connection
 
-Producers are known here by their mid; the caller keeps the producer ids. A plan that could not be carried out is thrown
-away: the negotiation is as before. A producer that has to be replaced is in `ended` and in `started` under the same mid.
+Producers are known here by their mid; the caller keeps the producer ids. A plan that could not be carried out is
+thrown away: the negotiation is as before. A producer to be replaced is in `ended` and, with the same mid, in `started`.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ class PublishNegotiation:
     def parse_offer(self, sdp: str, sources: Mapping[str, Source]) -> PublishPlan:
         """Read an offer, with `sources` naming each sending section by its mid.
 
-        Changes nothing but the room's extension ids. Raises `SdpError` where the offer is malformed or not acceptable as a
-        whole: an ICE restart, other certificates, sections without a source, sources of the wrong kind or twice, no known
-        codec in a sending section, no rtcp-mux, no BUNDLE.
+        Changes nothing but the room's extension ids. Raises `SdpError` where the offer is malformed or not acceptable
+        as a whole: an ICE restart, other certificates, sections without a source, sources of the wrong kind or twice,
+        no known codec in a sending section, no rtcp-mux, no BUNDLE.
         """
         offer = parse(sdp)
         _check_mids(offer.media)

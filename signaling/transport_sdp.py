@@ -73,7 +73,7 @@ def server_description(
 
     `version` is 1 for the first description of a connection and grows with each.
     """
-    # The session id of o= stays the same for a connection and differs between them. Seven bytes fit a signed 64-bit number.
+    # The session id of o= stays the same for a connection and differs between them. Seven bytes fit an int64.
     session_id = int.from_bytes(transport.ice_ufrag.encode()[:7])
     return SessionDescription(
         origin=f"- {session_id} {version} IN IP4 127.0.0.1",
