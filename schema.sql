@@ -127,12 +127,16 @@ create trigger touch before update on live_participants for each row execute fun
 -- A trigger sees the rows of its statement before the change, after it, or (update) both.
 create function live_count_participants() returns trigger language plpgsql as $$
 begin
-  if tg_op = 'UPDATE' and not exists (
-    select session_id, role, status from before_change
-    except all
-    select session_id, role, status from after_change
-  ) then
-    return null;  -- a rename or a mute has nothing to count, and should not wait for the session's row
+  if tg_op = 'UPDATE' then
+    -- A rename or a mute has nothing to count, and should not wait for the session's row. (Nested: an expression is
+    -- planned as a whole, and the other events lack one of the tables.)
+    if not exists (
+      select session_id, role, status from before_change
+      except all
+      select session_id, role, status from after_change
+    ) then
+      return null;
+    end if;
   end if;
   if tg_op <> 'INSERT' then
     update live_sessions

@@ -1,0 +1,103 @@
+"""What all tests share: uvloop, as in production, and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+import threading
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from control_api import migrations
+from control_api.postgres import EmbeddedPostgres
+from control_api.store import Database
+
+try:
+    import uvloop
+except ImportError:  # Windows
+    new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+else:
+    new_event_loop = uvloop.new_event_loop
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"server": new_event_loop}
+
+
+@contextmanager
+def temporary_data_dir() -> Iterator[Path]:
+    """A data folder that root's database user can enter, which pytest's own temporary folders don't allow."""
+    parent = Path(tempfile.mkdtemp(prefix="greenroom-test-", dir="/tmp"))
+    parent.chmod(0o711)
+    try:
+        yield parent / "data"
+    finally:
+        shutil.rmtree(parent, ignore_errors=True)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data folder that does not exist yet; removed after the test."""
+    with temporary_data_dir() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn() -> Iterator[str]:
+    """A database for the whole run: `DATABASE_URL`, or an embedded one. Tests take `database_dsn`."""
+    if os.environ.get("DATABASE_URL"):
+        yield os.environ["DATABASE_URL"]
+        return
+    with temporary_data_dir() as path, _running_postgres(path) as dsn:
+        yield dsn
+
+
+@contextmanager
+def _running_postgres(path: Path) -> Iterator[str]:
+    """The supervisor needs a loop for the whole run; the tests' loops end with them."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="postgres", daemon=True)
+    thread.start()
+    server = EmbeddedPostgres(path)
+    try:
+        yield asyncio.run_coroutine_threadsafe(server.start(), loop).result(60)
+    finally:
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(60)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+@pytest.fixture
+async def database_dsn(postgres_dsn: str) -> AsyncIterator[str]:
+    """The URL of an empty schema of this test's own; dropped after the test."""
+    schema = f"test_{uuid.uuid4().hex}"
+    connection = await asyncpg.connect(postgres_dsn)
+    try:
+        await connection.execute(f"create schema {schema}")
+        separator = "&" if "?" in postgres_dsn else "?"
+        yield f"{postgres_dsn}{separator}search_path={schema}"
+        await connection.execute("set client_min_messages = warning")
+        await connection.execute(f"drop schema {schema} cascade")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def database(database_dsn: str) -> AsyncIterator[Database]:
+    """A connected pool on `database_dsn`, with the whole schema and no rows."""
+    pool = Database(database_dsn)
+    await pool.connect()
+    try:
+        async with pool.connection() as connection:
+            await migrations.migrate(connection)
+        yield pool
+    finally:
+        await pool.close()
