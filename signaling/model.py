@@ -15,8 +15,11 @@ SessionType = Literal["camera", "screen", "audio"]
 Source = Literal["camera", "microphone", "screen", "screen_audio"]
 RequestStatus = Literal["pending", "approved", "rejected", "cancelled", "expired"]
 ParticipantStatus = Literal["joined", "left", "kicked"]
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)]
+_STORABLE = r"^[^\x00]*$"
+"""NUL is the one character that PostgreSQL's text can't hold."""
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_STORABLE)]
+Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=_STORABLE)]
+RequestMessage = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=_STORABLE)]
 
 
 class Role(StrEnum):
@@ -91,7 +94,7 @@ class GuestRequestRecord(BaseModel):
     participant_id: str
     user_id: str
     name: str
-    message: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
+    message: RequestMessage = ""
     status: RequestStatus = "pending"
     created_at: datetime
     answered_at: datetime | None = None

@@ -1,0 +1,90 @@
+"""What a caller may be told when a verb is refused. The codes are those of docs/API.md and keep their meaning."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+ErrorCode = Literal[
+    "invalid_json",
+    "invalid_sdp",
+    "unknown_type",
+    "token_missing",
+    "token_invalid",
+    "token_expired",
+    "forbidden",
+    "kicked",
+    "guests_not_allowed",
+    "not_found",
+    "session_not_found",
+    "participant_not_found",
+    "request_not_found",
+    "method_not_allowed",
+    "already_live",
+    "already_on_stage",
+    "request_pending",
+    "request_answered",
+    "not_a_guest",
+    "wrong_role",
+    "stage_full",
+    "session_full",
+    "locked_by_host",
+    "not_joined",
+    "stale_answer",
+    "unknown_connection",
+    "unknown_producer",
+    "session_ended",
+    "body_too_large",
+    "invalid_request",
+    "internal_error",
+    "database_unavailable",
+    "media_unavailable",
+]
+
+MESSAGES: Final[dict[ErrorCode, str]] = {
+    "invalid_json": "The body is not a JSON object.",
+    "invalid_sdp": "The session description can't be used.",
+    "unknown_type": "The server does not know this type of message.",
+    "token_missing": "A token is needed.",
+    "token_invalid": "The token is not valid here.",
+    "token_expired": "The token has expired.",
+    "forbidden": "Your role does not allow this.",
+    "kicked": "You were removed from this session and can't come back.",
+    "guests_not_allowed": "This session takes no guests.",
+    "not_found": "There is nothing at this address.",
+    "session_not_found": "There is no such session.",
+    "participant_not_found": "There is no such participant in this session.",
+    "request_not_found": "There is no such request in this session.",
+    "method_not_allowed": "This address does not take that method.",
+    "already_live": "You are live already.",
+    "already_on_stage": "You are on stage already.",
+    "request_pending": "You have asked already; the host has not answered yet.",
+    "request_answered": "This request has been answered already.",
+    "not_a_guest": "This participant is not a guest.",
+    "wrong_role": "This can't be done with a participant of that role.",
+    "stage_full": "The stage is full.",
+    "session_full": "The session is full.",
+    "locked_by_host": "The host has muted you.",
+    "not_joined": "You are not in this session.",
+    "stale_answer": "This answers an offer that is no longer open.",
+    "unknown_connection": "There is no such connection.",
+    "unknown_producer": "There is no such source.",
+    "session_ended": "The session has ended.",
+    "body_too_large": "The body is too large.",
+    "invalid_request": "A member is missing, unknown or out of range.",
+    "internal_error": "Something went wrong on the server.",
+    "database_unavailable": "The database can't be reached now; try again.",
+    "media_unavailable": "The media server can't take this now; try again.",
+}
+
+
+class LiveError(Exception):
+    """A refused verb. `code` is for programs, `message` for people, `details` (JSON values) for what more is to say.
+
+    Everything in it may be shown to the caller.
+    """
+
+    def __init__(self, code: ErrorCode, message: str | None = None, details: Any = None) -> None:
+        self.code: ErrorCode = code
+        self.message = message or MESSAGES[code]
+        self.details = details
+        super().__init__(f"{code}: {self.message}")

@@ -1,0 +1,199 @@
+"""What clients say on the WebSocket: one model for each message of docs/PROTOCOL.md, and the parser."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import from_json
+
+from sfu.rtp.parameters import MediaKind
+
+from .errors import LiveError
+from .model import RequestMessage, Source
+from .permissions import ManageAction
+
+PROTOCOL_VERSION: Final = 1
+SUBPROTOCOL: Final = "greenroom.v1"
+MAX_FRAME_BYTES: Final = 256 * 1024
+MAX_SECTIONS: Final = 32
+
+RequestId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Sdp = Annotated[str, StringConstraints(max_length=MAX_FRAME_BYTES)]
+Mid = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class CloseCode(IntEnum):
+    """WebSocket close codes with a meaning of their own."""
+
+    LEFT = 1000
+    SERVER_STOPPING = 1001
+    BAD_MESSAGE = 4400
+    UNAUTHORIZED = 4401
+    KICKED = 4403
+    SESSION_NOT_FOUND = 4404
+    UNSUPPORTED_PROTOCOL = 4406
+    REPLACED = 4409
+    SESSION_ENDED = 4410
+    LIMIT_EXCEEDED = 4429
+
+
+class BadMessage(Exception):
+    """A frame without a JSON object or without a `type`: not our protocol; the socket is closed."""
+
+
+class ClientMessage(BaseModel):
+    """Base of all requests. Members that the server does not know are ignored."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    reply: ClassVar[str] = "ok"
+    """Type of the reply when the request carries an `id`."""
+
+    type: str
+    id: RequestId | None = None
+
+
+class Hello(ClientMessage):
+    reply = "welcome"
+    type: Literal["hello"]
+    protocol: int
+    token: Annotated[str, StringConstraints(max_length=8192)]
+    resume: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
+class PublishOffer(ClientMessage):
+    reply = "publish_answer"
+    type: Literal["publish_offer"]
+    connection_id: Id | None = None
+    sdp: Sdp
+    sources: dict[Mid, Source] = Field(max_length=MAX_SECTIONS)
+
+
+class PublishClose(ClientMessage):
+    type: Literal["publish_close"]
+
+
+class ReceiveAnswer(ClientMessage):
+    type: Literal["receive_answer"]
+    connection_id: Id
+    offer_id: int
+    sdp: Sdp
+
+
+class ReceiveRestart(ClientMessage):
+    type: Literal["receive_restart"]
+
+
+class SetSubscription(ClientMessage):
+    type: Literal["set_subscription"]
+    producer_id: Id
+    paused: bool
+
+
+class SetMuted(ClientMessage):
+    type: Literal["set_muted"]
+    kind: MediaKind
+    muted: bool
+
+
+class RequestGuest(ClientMessage):
+    reply = "guest_request_created"
+    type: Literal["request_guest"]
+    message: RequestMessage = ""
+
+
+class CancelGuestRequest(ClientMessage):
+    type: Literal["cancel_guest_request"]
+
+
+class RespondGuestRequest(ClientMessage):
+    type: Literal["respond_guest_request"]
+    request_id: Id
+    approve: bool
+
+
+class ManageParticipant(ClientMessage):
+    type: Literal["manage_participant"]
+    participant_id: Id
+    action: ManageAction
+
+
+class LeaveStage(ClientMessage):
+    type: Literal["leave_stage"]
+
+
+class Leave(ClientMessage):
+    type: Literal["leave"]
+
+
+class End(ClientMessage):
+    type: Literal["end"]
+
+
+class GetStats(ClientMessage):
+    reply = "stats"
+    type: Literal["get_stats"]
+
+
+class Ping(ClientMessage):
+    reply = "pong"
+    type: Literal["ping"]
+
+
+CLIENT_MESSAGES: Final[dict[str, type[ClientMessage]]] = {
+    "hello": Hello,
+    "publish_offer": PublishOffer,
+    "publish_close": PublishClose,
+    "receive_answer": ReceiveAnswer,
+    "receive_restart": ReceiveRestart,
+    "set_subscription": SetSubscription,
+    "set_muted": SetMuted,
+    "request_guest": RequestGuest,
+    "cancel_guest_request": CancelGuestRequest,
+    "respond_guest_request": RespondGuestRequest,
+    "manage_participant": ManageParticipant,
+    "leave_stage": LeaveStage,
+    "leave": Leave,
+    "end": End,
+    "get_stats": GetStats,
+    "ping": Ping,
+}
+
+
+def decode(frame: str) -> dict[str, Any]:
+    """Read a frame. Raises `BadMessage` where it is no JSON object with a string `type`."""
+    try:
+        # Not json.loads: this bounds nesting and takes neither NaN nor lone surrogates, which no answer could carry.
+        value = from_json(frame, allow_inf_nan=False)
+    except ValueError:
+        raise BadMessage("not JSON") from None
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        raise BadMessage("no type")
+    return value
+
+
+def request_id(value: dict[str, Any]) -> str | None:
+    """The `id` of a decoded frame, where it can be used in a reply."""
+    identifier = value.get("id")
+    return identifier if isinstance(identifier, str) and 1 <= len(identifier) <= 64 else None
+
+
+def parse(value: dict[str, Any]) -> ClientMessage:
+    """Check a decoded frame. Raises `LiveError` `unknown_type` or `invalid_request` (with `details`)."""
+    model = CLIENT_MESSAGES.get(value["type"])
+    if model is None:
+        raise LiveError("unknown_type")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise LiveError("invalid_request", details=invalid_fields(error)) from None
+
+
+def invalid_fields(error: ValidationError) -> list[dict[str, str]]:
+    """Which members are wrong and why, without the values, which may be secrets."""
+    return [
+        {"field": ".".join(str(part) for part in item["loc"])[:200], "problem": item["msg"][:200]}
+        for item in error.errors(include_url=False, include_context=False, include_input=False)[:20]
+    ]

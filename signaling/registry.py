@@ -1,0 +1,94 @@
+"""The live rooms of this process, and what every verb starts with: finding one, and writing to the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID, uuid5
+
+from .errors import LiveError
+from .media import MediaTimings
+from .messages import IceServer
+from .model import SessionRecord
+from .ports import MediaPlane, Store, StoreUnavailable
+from .room import Room
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    resume_grace_s: float = 30.0
+    """How long a participant who lost the socket stays."""
+    first_connect_grace_s: float = 120.0
+    """How long a participant who joined over REST may take to open a socket."""
+    sweep_interval_s: float = 1.0
+    ice_servers: tuple[IceServer, ...] = ()
+    media: MediaTimings = field(default_factory=MediaTimings)
+
+
+class Registry:
+    """Base of the room service. `clock` is monotonic, in seconds."""
+
+    def __init__(
+        self,
+        store: Store,
+        plane: MediaPlane,
+        config: ServiceConfig | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config or ServiceConfig()
+        self._store = store
+        self._plane = plane
+        self._clock = clock
+        self._rooms: dict[str, Room] = {}
+        self._hosting: dict[str, str] = {}
+        """Session id by the host's user id: one live session per host. Set before the store is asked."""
+
+    def _new_room(self, session: SessionRecord) -> Room:
+        return Room(session, self._plane, self.config.media)
+
+    def _live_room(self, session_id: str) -> Room | None:
+        return self._rooms.get(session_id)
+
+    async def _room(self, session_id: str) -> Room:
+        """Raises `LiveError`: `session_ended`, `session_not_found`, `database_unavailable`."""
+        room = self._rooms.get(session_id)
+        if room is not None:
+            return room
+        await self._ended_session(session_id)
+        raise LiveError("session_ended")
+
+    async def _ended_session(self, session_id: str) -> SessionRecord:
+        record = await stored(self._store.get_session(session_id)) if is_uuid(session_id) else None
+        if record is None or record.status == "live":
+            raise LiveError("session_not_found")
+        return record
+
+
+async def stored(call: Awaitable[Result]) -> Result:
+    """The store's answer. Raises `LiveError` `database_unavailable`."""
+    try:
+        return await call
+    except StoreUnavailable:
+        raise LiveError("database_unavailable") from None
+
+
+def is_uuid(text: str) -> bool:
+    """Whether the store could know this id at all."""
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def participant_id(session_id: str, user_id: str) -> str:
+    """Always the same for a user in a session: a row that was written although its answer was lost is found again."""
+    return str(uuid5(UUID(session_id), user_id))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

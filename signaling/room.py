@@ -1,0 +1,274 @@
+"""A live room: who is in it, what is reserved, and who hears what. Synchronous; the verbs are in `service`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from sfu.rtp.parameters import MediaKind
+
+from . import messages
+from .errors import LiveError
+from .gate import Gate
+from .media import MediaTimings, RoomMedia
+from .messages import Message, ParticipantView
+from .model import GuestRequestRecord, ParticipantRecord, SessionRecord
+from .participant import Participant
+from .peer import Peer
+from .permissions import GUEST_SLOTS, MODERATORS, STAGE
+from .ports import Identity, MediaPlane
+from .protocol import CloseCode
+
+COUNTS_INTERVAL_S = 1.0
+REMEMBERED_ANSWERS = 1000
+"""Answered requests whose ids are still told from unknown ones."""
+
+
+class Room:
+    """Implements `media.MediaEvents`.
+
+    A verb reserves what it needs, writes to the store, and only then changes what others can see: where the store fails
+    there is nothing to undo, and nobody notices.
+    """
+
+    def __init__(self, session: SessionRecord, plane: MediaPlane, timings: MediaTimings) -> None:
+        self.gate = Gate()
+        self.members: dict[str, Participant] = {}
+        """By participant id."""
+        self.by_user: dict[str, Participant] = {}
+        self.former: dict[str, ParticipantRecord] = {}
+        """Who left, by user id: one row per user and session, and a host's lock outlives leaving."""
+        self.kicked: set[str] = set()
+        """User ids."""
+        self.requests: dict[str, GuestRequestRecord] = {}
+        """Pending ones by id."""
+        self.media = RoomMedia(session.id, plane, self, timings)
+        self._session = session
+        self._answered: OrderedDict[str, None] = OrderedDict()
+        self._reserved_seats = 0
+        self._reserved_slots = 0
+        self._counts_timer: asyncio.TimerHandle | None = None
+        self._counts_told_at = 0.0
+
+    # Who is here
+
+    @property
+    def id(self) -> str:
+        return self._session.id
+
+    @property
+    def live(self) -> bool:
+        return self._session.status == "live"
+
+    @property
+    def host(self) -> Participant:
+        return self.by_user[self._session.host_user_id]
+
+    @property
+    def session(self) -> SessionRecord:
+        """With the counts of now."""
+        if not self.live:
+            return self._session
+        viewers = sum(1 for member in self.members.values() if member.role not in STAGE)
+        return self._session.model_copy(update={"viewer_count": viewers, "guest_count": self._guests()})
+
+    def require_live(self) -> None:
+        if not self.live:
+            raise LiveError("session_ended")
+
+    def member(self, identity: Identity) -> Participant:
+        """The caller. Raises `LiveError`: `session_ended`, `kicked`, `not_joined`."""
+        self.require_live()
+        self.require_not_kicked(identity.user_id)
+        member = self.by_user.get(identity.user_id)
+        if member is None:
+            raise LiveError("not_joined")
+        return member
+
+    def target(self, participant_id: str) -> Participant:
+        self.require_live()
+        member = self.members.get(participant_id)
+        if member is None:
+            raise LiveError("participant_not_found")
+        return member
+
+    def require_not_kicked(self, user_id: str) -> None:
+        if user_id in self.kicked:
+            raise LiveError("kicked")
+
+    # Room for more
+
+    @contextmanager
+    def reserved_seat(self) -> Iterator[None]:
+        """Hold one of `max_participants` places. Raises `LiveError` `session_full`."""
+        if len(self.members) + self._reserved_seats >= self._session.settings.max_participants:
+            raise LiveError("session_full")
+        self._reserved_seats += 1
+        try:
+            yield
+        finally:
+            self._reserved_seats -= 1
+
+    @contextmanager
+    def reserved_slot(self) -> Iterator[None]:
+        """Hold one of `max_guests` places on stage. Raises `LiveError` `stage_full`."""
+        if self._guests() + self._reserved_slots >= self._session.settings.max_guests:
+            raise LiveError("stage_full")
+        self._reserved_slots += 1
+        try:
+            yield
+        finally:
+            self._reserved_slots -= 1
+
+    def _guests(self) -> int:
+        return sum(1 for member in self.members.values() if member.role in GUEST_SLOTS)
+
+    # Changes
+
+    def add(self, record: ParticipantRecord, absent_until: float) -> Participant:
+        member = Participant(record, Peer(record.id, self.media), absent_until)
+        self.members[member.id] = member
+        self.by_user[member.user_id] = member
+        self.former.pop(member.user_id, None)
+        self.media.peers[member.id] = member.peer
+        return member
+
+    def remove(self, member: Participant, record: ParticipantRecord) -> None:
+        """Take a participant out, with their media. Tells nobody about them, but offers the others what is left."""
+        del self.members[member.id]
+        del self.by_user[member.user_id]
+        self.media.peers.pop(member.id, None)
+        self.former[member.user_id] = record
+        member.peer.close_soon()
+        self.media.changed(member.id)
+
+    def finish(self, ended: SessionRecord) -> None:
+        """The session has ended: tell everybody and close the sockets."""
+        self._session = ended
+        self.tell_all(messages.session_ended(ended.end_reason or ""))
+        self.close_links(CloseCode.SESSION_ENDED, "session_ended")
+
+    def close_links(self, code: CloseCode, reason: str) -> None:
+        if self._counts_timer is not None:
+            self._counts_timer.cancel()
+        for member in self.members.values():
+            member.peer.subscriber.detach()
+            if member.link is not None:
+                member.link.close(code, reason)
+
+    def pending_request(self, participant_id: str) -> GuestRequestRecord | None:
+        return next((r for r in self.requests.values() if r.participant_id == participant_id), None)
+
+    def pending(self, request_id: str) -> GuestRequestRecord:
+        """Raises `LiveError`: `request_answered`, `request_not_found`."""
+        request = self.requests.get(request_id)
+        if request is None:
+            raise LiveError("request_answered" if request_id in self._answered else "request_not_found")
+        return request
+
+    def settle_request(self, request: GuestRequestRecord) -> None:
+        """A request is pending no more."""
+        self.requests.pop(request.id, None)
+        self._answered[request.id] = None
+        if len(self._answered) > REMEMBERED_ANSWERS:
+            self._answered.popitem(last=False)
+
+    # Who hears and sees what
+
+    def visible_to(self, viewer: Participant) -> list[ParticipantView]:
+        """Everybody on stage; the viewers only for those who moderate."""
+        everybody = viewer.role in MODERATORS
+        return [m.view() for m in self.members.values() if everybody or m.role in STAGE]
+
+    def requests_for(self, viewer: Participant) -> list[GuestRequestRecord]:
+        if viewer.role in MODERATORS:
+            return list(self.requests.values())
+        return [request for request in self.requests.values() if request.participant_id == viewer.id]
+
+    def tell_all(self, message: Message) -> None:
+        _broadcast(message, self.members.values())
+
+    def tell_moderators(self, message: Message, *others: Participant) -> None:
+        """Hosts, cohosts, and whom else it concerns."""
+        audience = {m.id: m for m in self.members.values() if m.role in MODERATORS}
+        audience.update((other.id, other) for other in others)
+        _broadcast(message, audience.values())
+
+    def tell_joined(self, member: Participant) -> None:
+        message = messages.participant_joined(member.view())
+        everybody = member.role in STAGE
+        _broadcast(
+            message, [m for m in self.members.values() if m is not member and (everybody or m.role in MODERATORS)]
+        )
+
+    def tell_left(self, member: Participant, reason: str) -> None:
+        message = messages.participant_left(member.id, reason)
+        if member.role in STAGE:
+            self.tell_all(message)
+        else:
+            self.tell_moderators(message)
+
+    def tell_updated(self, member: Participant, *, everybody: bool = False) -> None:
+        """`everybody`: also where a viewer is concerned, because they were on stage until now."""
+        message = messages.participant_updated(member.view())
+        if everybody or member.role in STAGE:
+            self.tell_all(message)
+        else:
+            self.tell_moderators(message, member)
+
+    def tell_roster(self, member: Participant) -> None:
+        """What somebody who moderates from now on could not see before."""
+        self._send(member, messages.roster(self.visible_to(member), self.requests_for(member)))
+
+    def counts_changed(self) -> None:
+        if self._counts_timer is None and self.live:
+            loop = asyncio.get_running_loop()
+            delay_s = max(0.0, self._counts_told_at + COUNTS_INTERVAL_S - loop.time())
+            self._counts_timer = loop.call_later(delay_s, self._tell_counts)
+
+    def _tell_counts(self) -> None:
+        self._counts_timer = None
+        self._counts_told_at = asyncio.get_running_loop().time()
+        if self.live:
+            self.tell_all(messages.session_updated(self.session))
+
+    # What the media asks and tells
+
+    def may_publish(self, participant_id: str) -> bool:
+        member = self.members.get(participant_id)
+        return self.live and member is not None and member.role in STAGE
+
+    def silenced(self, participant_id: str, kind: MediaKind) -> bool:
+        member = self.members.get(participant_id)
+        return member is None or member.silenced(kind)
+
+    def sources_changed(self, participant_id: str) -> None:
+        member = self.members.get(participant_id)
+        if member is not None:
+            self.tell_updated(member)
+
+    def media_reset(self, reason: str) -> None:
+        for member in self.members.values():
+            if member.link is None:
+                # Nobody could tell them, so they must not believe that their media still flows.
+                member.resume_token = None
+        self.tell_all(messages.media_reset(reason))
+
+    def send(self, participant_id: str, message: Message) -> None:
+        member = self.members.get(participant_id)
+        if member is not None:
+            self._send(member, message)
+
+    def _send(self, member: Participant, message: Message) -> None:
+        _broadcast(message, (member,))
+
+
+def _broadcast(message: Message, audience: Iterable[Participant]) -> None:
+    """Encoded once, whoever listens."""
+    links = [member.link for member in audience if member.link is not None]
+    if links:
+        frame = messages.encode(message)
+        for link in links:
+            link.send(frame)

@@ -1,0 +1,132 @@
+"""What happens to rooms without anybody asking: recovery after a restart, absent participants, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+
+from .errors import LiveError
+from .model import SessionRecord
+from .participant import Participant
+from .ports import MediaPlane, Store
+from .protocol import CloseCode
+from .registry import ServiceConfig, now, stored
+from .room import Room
+from .stage import StageVerbs
+
+logger = logging.getLogger(__name__)
+
+
+class Upkeep(StageVerbs):
+    """One task looks after all rooms."""
+
+    def __init__(
+        self,
+        store: Store,
+        plane: MediaPlane,
+        config: ServiceConfig | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(store, plane, config, clock)
+        self._orphans: set[str] = set()
+        """Sessions that may be live in the store but have no room; to be ended there."""
+        self._sweeper: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Take up the sessions that the store calls live, and begin to look after absent participants.
+
+        Raises `StoreUnavailable`.
+        """
+        for session_id in await self._store.live_session_ids():
+            await self._recover(session_id)
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep_for_ever())
+
+    async def close(self) -> None:
+        """Close the sockets with 1001. Sessions stay live in the store, for the next start to take up."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeper
+        rooms = list(self._rooms.values())
+        self._rooms.clear()
+        self._hosting.clear()
+        for room in rooms:
+            room.close_links(CloseCode.SERVER_STOPPING, "server_stopping")
+        await asyncio.gather(*(room.media.close() for room in rooms), *self._closing, return_exceptions=True)
+
+    async def sweep(self) -> None:
+        """Let go of everybody whose grace is over. What the store can't take now is tried again the next time."""
+        with contextlib.suppress(LiveError):
+            await self._end_orphans()
+        for room in tuple(self._rooms.values()):
+            with contextlib.suppress(LiveError):
+                await self._sweep_room(room)
+
+    async def _end_orphans(self) -> None:
+        for session_id in tuple(self._orphans):
+            await stored(self._store.end_session(session_id, "host_lost", now()))
+            self._orphans.discard(session_id)
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.sweep_interval_s)
+            try:
+                await self.sweep()
+            except Exception:
+                logger.exception("looking after absent participants failed; it will be tried again")
+
+    async def _sweep_room(self, room: Room) -> None:
+        if self._overdue(room.host):
+            await self._finish(room, "host_lost", only_if=lambda: self._overdue(room.host))
+            return
+        for member in [m for m in room.members.values() if m is not room.host and self._overdue(m)]:
+            async with room.gate.user(member.user_id):
+                if room.live and room.members.get(member.id) is member and self._overdue(member):
+                    await self._depart(room, member, "lost")
+
+    def _overdue(self, member: Participant) -> bool:
+        return member.absent_until is not None and member.absent_until <= self._clock()
+
+    async def _finish(self, room: Room, reason: str, only_if: Callable[[], bool] = lambda: True) -> SessionRecord:
+        """End a session, alone with the room. Nothing happens where `only_if` does not hold any more by then."""
+        async with room.gate.everybody():
+            room.require_live()
+            if not only_if():
+                return room.session
+            at = now()
+            await stored(self._store.end_session(room.id, reason, at))
+            ended = room.session.model_copy(update={"status": "ended", "ended_at": at, "end_reason": reason})
+            del self._rooms[room.id]
+            self._hosting.pop(ended.host_user_id, None)
+            room.finish(ended)
+        # In the background: whoever ended the session need not wait for the worker.
+        task = asyncio.get_running_loop().create_task(room.media.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return ended
+
+    async def _recover(self, session_id: str) -> None:
+        session = await self._store.get_session(session_id)
+        if session is None or session.status != "live":
+            return
+        room = self._new_room(session)
+        deadline = self._clock() + self.config.resume_grace_s
+        for record in await self._store.participants(session_id):
+            if record.status == "joined":
+                room.add(record, deadline)
+                continue
+            room.former[record.user_id] = record
+            if record.status == "kicked":
+                room.kicked.add(record.user_id)
+        if session.host_user_id not in room.by_user:
+            self._orphans.add(session_id)
+            return
+        for request in await self._store.requests(session_id):
+            if request.status == "pending":
+                room.requests[request.id] = request
+        self._rooms[session_id] = room
+        self._hosting[session.host_user_id] = session_id
