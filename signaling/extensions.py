@@ -22,8 +22,6 @@ MAX_ID: Final = 255
 MID_ID: Final = MAX_ID
 """Stands where a `HeaderExtension` needs an id; MID is read at ingress and never offered to subscribers."""
 
-MAX_UNKNOWN_URIS: Final = 32
-"""Unlisted extensions of one room. Browsers have three or four of them; the bound is against a hostile publisher."""
 _MAX_URI_CHARACTERS: Final = 256
 # Encrypted elements (RFC 6904) could not be read at ingress. Without simulcast there are no RIDs to read.
 _REFUSED_URIS: Final = frozenset({"urn:ietf:params:rtp-hdrext:encrypt", RID_URI, REPAIRED_RID_URI})
@@ -32,12 +30,13 @@ _REFUSED_URIS: Final = frozenset({"urn:ietf:params:rtp-hdrext:encrypt", RID_URI,
 class RoomExtensions:
     """The canonical ids of one room. Make one per room and give it to every `PublishNegotiation` of that room.
 
-    Extensions without a canonical id of their own get a free one when a publisher first offers them, and keep it.
+    Extensions without a canonical id of their own get a free one when a publisher first offers them, and keep it. When all
+    ids of the one-byte form are given away a further extension is not accepted: Firefox refuses a whole offer that maps
+    an id above 14, though it says `a=extmap-allow-mixed` itself.
     """
 
     def __init__(self) -> None:
         self._unlisted: dict[str, int] = {}
-        self._next_id = FIRST_FREE_EXTENSION_ID
 
     def negotiate(
         self, section: MediaDescription, feedback: frozenset[str]
@@ -70,9 +69,8 @@ class RoomExtensions:
 
     def _canonical_id(self, uri: str) -> int | None:
         known = MID_ID if uri == MID_URI else EXTENSION_IDS.get(uri) or self._unlisted.get(uri)
-        if known is not None or len(self._unlisted) >= MAX_UNKNOWN_URIS:
+        free_id = FIRST_FREE_EXTENSION_ID + len(self._unlisted)
+        if known is not None or free_id > ONE_BYTE_MAX_ID:
             return known
-        free_id = self._next_id
         self._unlisted[uri] = free_id
-        self._next_id = free_id + 1 if free_id + 1 != RESERVED_ID else RESERVED_ID + 1
         return free_id

@@ -85,8 +85,9 @@ class _Place:
     agreed: str | None = None
     """Consumer id that the last answer accepted here."""
     idle: bool = False
-    """Whether the peer knows that nothing is sent here. Only then does another consumer move in: a peer that saw one
-    stream turn into another would keep the first one's decoder and its buffers."""
+    """Whether the last offer and answer said that nothing is sent here. Only then does another consumer move in: a peer
+    that saw one stream turn into another would keep the first one's decoder, and Firefox lets a refused section change
+    its kind only after an offer that has it at port 0."""
     refused: bool = False
     """Answered with port 0: the place may be taken by a new mid, of any kind (RFC 8829 section 5.2.2)."""
 
@@ -173,7 +174,7 @@ class ReceiveNegotiation:
         rejected: list[str] = []
         for (place, sent), section in zip(outstanding.offered, description.media, strict=True):
             payload_types = _accepted_payload_types(sent, section)
-            place.idle = not payload_types
+            place.idle = sent is None
             place.refused = section.rejected
             if sent is None or place.sent is not sent:
                 continue
