@@ -41,6 +41,9 @@ _MAX_QUEUED: Final = 32
 
 _MAX_ERRORS_IN_A_ROW: Final = 16
 
+_APPLICATION_DATA: Final = 23
+"""Content type of data channels, which nobody here reads."""
+
 _PROFILES: Final[dict[bytes, tuple[SrtpProfile, SRTPProtectionProfile]]] = {
     SRTP_AEAD_AES_128_GCM.openssl_profile: ("AEAD_AES_128_GCM", SRTP_AEAD_AES_128_GCM),
     SRTP_AES128_CM_SHA1_80.openssl_profile: ("AES128_CM_SHA1_80", SRTP_AES128_CM_SHA1_80),
@@ -176,6 +179,9 @@ class DtlsEndpoint:
             self._drops["dtls_after_end"] += 1
         elif not data or classify(data[0]) is not Kind.DTLS:
             self._drops["garbage"] += 1
+        elif data[0] == _APPLICATION_DATA and self.state != "connected":
+            # OpenSSL would end the handshake over it, though RFC 6347 section 4.1.2.7 has it dropped.
+            self._drops["dtls_early_data"] += 1
         else:
             try:
                 self._queue.incoming.put_nowait(data)
