@@ -200,7 +200,7 @@ export class Signaling extends EventTarget {
     if (!pending) return;
     this.#pending.delete(id);
     clearTimeout(pending.timer);
-    if (message.type === "error") pending.reject(new GreenroomError(message.code, message.message));
+    if (message.type === "error") pending.reject(toError(message));
     else pending.resolve(message);
   }
 
@@ -293,4 +293,9 @@ export class Signaling extends EventTarget {
     this.status = detail.status;
     this.dispatchEvent(new CustomEvent("status", { detail }));
   }
+}
+
+/** @param {Message} message an `error` */
+function toError({ code, message, details }) {
+  return new GreenroomError(code, message, { details });
 }

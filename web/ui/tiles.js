@@ -11,6 +11,8 @@ import { TileMedia } from "./tile_media.js";
 export const ROLE_NAMES = { host: "Host", cohost: "Co-host", guest: "Guest", viewer: "Viewer" };
 const GAP_PX = 12;
 const ASPECT = 16 / 9;
+/** Below this the page scrolls and tiles share its width: see the same width in room.css. */
+const NARROW = matchMedia("(max-width: 900px)");
 
 /** The stage: a tile for everybody on it, and one for each shared screen. */
 export class Tiles {
@@ -100,6 +102,7 @@ export class Tiles {
     badge.className = `badge badge-${participant.role}`;
     badge.hidden = screen;
     find(element, ".tile-lost").hidden = participant.connected;
+    element.classList.toggle("lost", !participant.connected);
     element.classList.toggle("has-video", video !== null);
     element.classList.toggle("mirrored", own && !screen);
     element.dataset.audio = markOf(participant.audio_locked, participant.audio_muted);
@@ -126,21 +129,38 @@ export class Tiles {
     return { audio: audio?.track ?? null, video: paused ? null : (video?.track ?? null) };
   }
 
-  /** Chooses the number of columns that makes the tiles largest. */
   #layout() {
     const { clientWidth, clientHeight } = this.element;
     const count = this.element.childElementCount;
     if (count === 0 || clientWidth === 0) return;
-    let best = { columns: 1, width: 0 };
-    for (let columns = 1; columns <= count; columns++) {
-      const rows = Math.ceil(count / columns);
-      const byWidth = (clientWidth - GAP_PX * (columns - 1)) / columns;
-      const byHeight = ((clientHeight - GAP_PX * (rows - 1)) / rows) * ASPECT;
-      const width = Math.min(byWidth, byHeight);
-      if (width > best.width) best = { columns, width };
-    }
-    this.element.style.setProperty("--tile-width", `${Math.floor(best.width)}px`);
+    const width = NARROW.matches ? widthInColumns(clientWidth, count > 2 ? 2 : 1) : largestWidth(clientWidth, clientHeight, count);
+    this.element.style.setProperty("--tile-width", `${Math.floor(width)}px`);
   }
+}
+
+/**
+ * @param {number} space
+ * @param {number} columns
+ */
+function widthInColumns(space, columns) {
+  return (space - GAP_PX * (columns - 1)) / columns;
+}
+
+/**
+ * The width of tiles with that number of columns that makes them largest.
+ *
+ * @param {number} width
+ * @param {number} height
+ * @param {number} count
+ */
+function largestWidth(width, height, count) {
+  let best = 0;
+  for (let columns = 1; columns <= count; columns++) {
+    const rows = Math.ceil(count / columns);
+    const byHeight = widthInColumns(height, rows) * ASPECT;
+    best = Math.max(best, Math.min(widthInColumns(width, columns), byHeight));
+  }
+  return best;
 }
 
 /**
