@@ -1,1 +1,1 @@
-"""Congestion control. Pure: `now` is always a parameter."""
+"""Congestion control. Pure: `now` is a parameter."""

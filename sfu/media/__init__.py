@@ -6,29 +6,34 @@ Once per worker:
     `pool = PacketPool()`, `table = FanoutTable()`, `ports = PortTable()`, `egress = Egress(pool, table, ports)`,
     `batch = ForwardBatch(pool)`.
 Per transport:
-    `publisher = Publisher(pool, local_ssrc)`                 for what the peer sends
-    `subscriber = Subscriber(ports, ports.allocate(), local_ssrc)`   for what it receives (`.close()` frees the port)
+    `publisher = Publisher(pool, local_ssrc)` for what the peer sends;
+    `subscriber = Subscriber(ports, ports.allocate(), local_ssrc)` for what it receives (`close`, then `ports.release`).
 Per producer and consumer:
-    `producer = Producer(producer_id, parameters, pool, table)`; `publisher.add_producer(producer)`
+    `producer = Producer(producer_id, parameters, pool, table, paused=False)`; `publisher.add_producer(producer, now)`;
     `consumer = Consumer(parameters, producer, subscriber.port, first_seq, first_rtx_seq)`;
-    `subscriber.add_consumer(consumer)`; `consumer.start(now)` once the transport is connected and the peer has
-    answered; `consumer.set_paused(paused, now)` for its viewer, `producer.set_owner_paused(paused, now)` and
-    `producer.set_host_paused(paused, now)`; `publisher.remove_producer(id)`, `subscriber.remove_consumer(id)` at the end.
+    `subscriber.add_consumer(consumer, now)`; `consumer.start(payload_types, now)` once the transport is connected and
+    the peer has answered; `consumer.set_paused(paused, now)` for its viewer, `producer.set_owner_paused(paused, now)`
+    and `producer.set_host_paused(paused, now)`; at the end `publisher.remove_producer(id, now)` and
+    `subscriber.remove_consumer(id, now)`, which returns a compound with its BYE. A producer that is removed leaves its
+    consumers silent: they are removed one by one.
 
 Per wake-up of the socket:
     first, count = pool.reserve(n); recvmmsg into rows first..first+count-1 at column HEADROOM; pool.commit(received)
     per RTP datagram:  reason = publisher.admit(slot, HEADROOM, length)          before decryption
                        unprotect in place
                        reason = publisher.receive(slot, HEADROOM, plain_length, now, batch)
-                       (a reason that is not None is the name under which the drop is counted)
+                       (a reason that is not None is the name under which the packet is counted as not forwarded)
     per SRTCP datagram, decrypted and parsed: publisher.on_rtcp(packets, now) and
                        actions = subscriber.on_rtcp(packets, now); for producer in actions.keyframe_requests:
                        producer.request_keyframe(now); retransmissions += actions.retransmissions
-    for rows in egress.build(batch, now): protect and send rows 0..rows-1 of `egress.data` (`egress.length`,
-                       `egress.port`: the destination's index in `ports`); the batch is empty afterwards
+    for rows in egress.build(batch, now): protect and send rows 0..rows-1 of `egress.data` (`egress.length`, and
+                       `egress.port`, the destination's index in `ports`); the batch is empty afterwards
     for rows in egress.build_retransmissions(retransmissions, now): the same
+    Between two recvmmsg of one wake-up nothing may take the rows away again: receive at most `pool.slots` datagrams
+    before `build`.
 Timers:
-    `publisher.next_due()` / `subscriber.next_due()` say when `poll(now)` has something to send (inf: nothing); `poll`
-    returns compounds to be sent as SRTCP. Ask again after each wake-up or command that touched them: receiving, SRs,
-    `request_keyframe`, starting or resuming a consumer (its producer's publisher becomes due), adding a consumer.
+    `publisher.next_due()` and `subscriber.next_due()` say when `poll(now)` has something to send (inf: nothing);
+    `poll` returns compounds to be sent as SRTCP. Ask again after each wake-up or command that touched them: received
+    packets, `request_keyframe`, a consumer that starts or resumes or a producer that resumes (its publisher may become
+    due at once, for a keyframe), a consumer added.
 """

@@ -40,3 +40,7 @@ class StreamCache:
             return None
         slot = self._slots[index]
         return slot if self._pool.holds(slot, self._stream_id, ext_seq) else None
+
+    def payload_type(self, slot: int) -> int:
+        """Canonical payload type of the packet in a slot that `find` returned."""
+        return self._pool.packet(slot)[1] & 0x7F

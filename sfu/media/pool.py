@@ -40,7 +40,7 @@ class PacketPool:
         self.ext_seq: NDArray[np.int64] = np.zeros(slots, dtype=np.int64)
         self.generation: NDArray[np.int64] = np.zeros(slots, dtype=np.int64)
         """How many datagrams the row has held so far."""
-        whole = memoryview(self.data.reshape(-1))
+        whole = self.data.reshape(-1).data
         self.rows: list[memoryview] = [whole[i * STRIDE : (i + 1) * STRIDE] for i in range(slots)]
         """The same bytes row by row, for the scalar path."""
         self._head = 0

@@ -1,0 +1,431 @@
+"""The publishing side of a transport: from a decrypted packet to the batch, and the feedback that its sender gets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from sfu.cc.remote_estimator import RemoteEstimator
+from sfu.rtp.extensions import ExtensionMap, IngressValues
+from sfu.rtp.nack import Nack
+from sfu.rtp.packet import FIXED_HEADER_LEN, RtpHeader, parse_header
+from sfu.rtp.parameters import Codec, Encoding
+from sfu.rtp.payload import is_keyframe, red_primary, rewrite_red_payload_types, rtx_original_seq
+from sfu.rtp.remb import Remb
+from sfu.rtp.rtcp import Bye, ReceiverReport, ReportBlock, RtcpPacket, SenderReport
+
+from .egress import ForwardBatch
+from .pool import HEADROOM, STRIDE, PacketPool
+from .producer import RED_MIME_TYPE, Producer
+from .reception import ReceivedSenderReport
+from .stream import ProducerStream
+from .transport_feedback import ArrivalRecorder
+
+REPORT_INTERVAL: Final = 1.0
+MAX_REPORT_BLOCKS: Final = 31
+MAX_COMPOUND_LEN: Final = 1216
+"""A transport-cc feedback of full size and the report in front of it."""
+MAX_NACK_SEQS: Final = 200
+"""Per NACK packet, so that it fits a datagram even when no two numbers share an entry."""
+MAX_BINDINGS: Final = 64
+"""SSRCs that a transport may bring that were not declared. Browsers need one per source and track change."""
+MAX_PACKET_LEN: Final = STRIDE - HEADROOM
+"""Bytes of a canonical packet: leaves room for RTX's two bytes and SRTP's tag in an output row."""
+
+_PADDING_BIT: Final = 0x20
+
+DROP_MALFORMED: Final = "rtp_malformed"
+DROP_DUPLICATE: Final = "rtp_duplicate"
+"""Came before, or is older than the cache reaches back."""
+DROP_UNKNOWN_SSRC: Final = "rtp_unknown_ssrc"
+DROP_TOO_MANY_SSRCS: Final = "rtp_too_many_ssrcs"
+DROP_UNKNOWN_PAYLOAD_TYPE: Final = "rtp_unknown_payload_type"
+DROP_TOO_LONG: Final = "rtp_too_long"
+"""Header or packet do not fit a row of the pool once canonical."""
+DROP_MALFORMED_RTX: Final = "rtx_malformed"
+DROP_RTX_PADDING: Final = "rtx_padding"
+"""A probe without content. Nothing is lost: its arrival is reported by transport-cc."""
+DROP_MALFORMED_RED: Final = "red_malformed"
+DROP_PAUSED: Final = "producer_paused"
+DROP_NO_CONSUMER: Final = "no_active_consumer"
+"""Nobody to send it to right now; it is cached all the same."""
+
+
+@dataclass(slots=True, frozen=True)
+class _Route:
+    producer: Producer
+    stream: ProducerStream
+    is_rtx: bool
+
+
+@dataclass(slots=True, frozen=True)
+class _Received:
+    """An authenticated packet, as received, and where its own payload lies (columns of its row)."""
+
+    header: RtpHeader
+    codec: Codec
+    seq: int
+    """The original's, where it came by RTX."""
+    payload: int
+    end: int
+    repaired: bool
+
+
+class Publisher:
+    """Producers of one transport, found by SSRC; by MID (RFC 8843) or payload type where none was declared."""
+
+    def __init__(self, pool: PacketPool, local_ssrc: int) -> None:
+        """`local_ssrc` is what the server calls itself in reports to this peer."""
+        self.producers: dict[str, Producer] = {}
+        self.extension_drops: dict[str, int] = {}
+        """Header extensions left out, by reason, of maps that were replaced since."""
+        self._pool = pool
+        self._local_ssrc = local_ssrc
+        self._routes: dict[int, _Route] = {}
+        self._bindings_left = MAX_BINDINGS
+        self._extensions = ExtensionMap(())
+        self._arrivals: ArrivalRecorder | None = None
+        self._estimator: RemoteEstimator | None = None
+        self._next_report = math.inf
+
+    # --- producers
+
+    def add_producer(self, producer: Producer, now: float) -> None:
+        """Raises ValueError when its id, MID or an SSRC is taken, or its header extensions contradict the others'."""
+        taken = {other.parameters.mid for other in self.producers.values()}
+        declared = {ssrc for ssrc in _declared_ssrcs(producer) if ssrc is not None}
+        if producer.id in self.producers or producer.parameters.mid in taken or declared & self._routes.keys():
+            raise ValueError("producer id, MID or SSRC is taken")
+        self._rebuild_extensions([*self.producers.values(), producer])
+        self.producers[producer.id] = producer
+        media_ssrc, rtx_ssrc = _declared_ssrcs(producer)
+        if media_ssrc is not None:
+            self._bind(producer, media_ssrc, now)
+        if rtx_ssrc is not None:
+            self._routes[rtx_ssrc] = _Route(producer, producer.stream, True)
+        if producer.uses_transport_cc and self._arrivals is None:
+            self._arrivals = ArrivalRecorder(self._local_ssrc)
+        if producer.uses_remb and self._estimator is None:
+            self._estimator = RemoteEstimator()
+
+    def remove_producer(self, producer_id: str, now: float) -> None:
+        """Close the producer; its packets are of an unknown SSRC from now on. Unknown ids are no error."""
+        producer = self.producers.pop(producer_id, None)
+        if producer is None:
+            return
+        producer.close(now)
+        self._routes = {ssrc: route for ssrc, route in self._routes.items() if route.producer is not producer}
+        self._rebuild_extensions(list(self.producers.values()))
+
+    def close(self, now: float) -> None:
+        """Close all producers."""
+        for producer_id in list(self.producers):
+            self.remove_producer(producer_id, now)
+        self._next_report = math.inf
+
+    def _rebuild_extensions(self, producers: list[Producer]) -> None:
+        replacement = ExtensionMap([ext for producer in producers for ext in producer.parameters.header_extensions])
+        for reason, count in self._extensions.drops.items():
+            self.extension_drops[reason] = self.extension_drops.get(reason, 0) + count
+        self._extensions = replacement
+
+    def _bind(self, producer: Producer, ssrc: int, now: float) -> _Route:
+        """Packets with this SSRC are the producer's; those of the SSRC before it, if any, no longer are."""
+        old = producer.stream.ssrc
+        if old is not None:
+            self._routes.pop(old, None)
+        producer.bind(ssrc, now)
+        for other, route in self._routes.items():
+            if route.producer is producer:
+                self._routes[other] = _Route(producer, producer.stream, True)
+        route = self._routes[ssrc] = _Route(producer, producer.stream, False)
+        return route
+
+    def _learn(self, header: RtpHeader, values: IngressValues, now: float) -> _Route | str:
+        """Whose an undeclared SSRC is, or why that cannot be said."""
+        producer = self._owner_of(header.payload_type, values.mid)
+        if producer is None:
+            return DROP_UNKNOWN_SSRC
+        if self._bindings_left == 0:
+            return DROP_TOO_MANY_SSRCS
+        self._bindings_left -= 1
+        if header.payload_type not in producer.rtx_codecs:
+            return self._bind(producer, header.ssrc, now)
+        route = self._routes[header.ssrc] = _Route(producer, producer.stream, True)
+        return route
+
+    def _owner_of(self, payload_type: int, mid: str | None) -> Producer | None:
+        able = [
+            producer
+            for producer in self.producers.values()
+            if payload_type in producer.codecs or payload_type in producer.rtx_codecs
+        ]
+        if mid is not None:
+            return next((producer for producer in able if producer.parameters.mid == mid), None)
+        unbound = [producer for producer in able if producer.stream.ssrc is None or payload_type in producer.rtx_codecs]
+        return unbound[0] if len(unbound) == 1 else None
+
+    # --- packets
+
+    def admit(self, slot: int, offset: int, length: int) -> str | None:
+        """Look at an SRTP packet before it is decrypted: None to go on, or why to drop it."""
+        row = self._pool.rows[slot]
+        if length < FIXED_HEADER_LEN or row[offset] & 0xC0 != 0x80:
+            return DROP_MALFORMED
+        route = self._routes.get(int.from_bytes(row[offset + 8 : offset + 12]))
+        if route is None:
+            return None
+        seq = row[offset + 2] << 8 | row[offset + 3]
+        known = route.stream.rtx_replay.contains(seq) if route.is_rtx else route.stream.is_duplicate(seq)
+        return DROP_DUPLICATE if known else None
+
+    def receive(self, slot: int, offset: int, length: int, now: float, batch: ForwardBatch) -> str | None:
+        """Take a decrypted packet of `length` bytes at column `offset`: made canonical in place, cached, put into the
+        batch. Returns why it is not forwarded, None when it is."""
+        packet = self._pool.rows[slot][offset : offset + length]
+        try:
+            header = parse_header(packet)
+            values = self._extensions.read(packet, header)
+        except ValueError:
+            return DROP_MALFORMED
+        self._note_arrival(header, values, length, now)
+        route = self._routes.get(header.ssrc) or self._learn(header, values, now)
+        if isinstance(route, str):
+            return route
+        if route.is_rtx:
+            return self._receive_rtx(route, slot, offset, packet, header, now, batch)
+        codec = route.producer.codecs.get(header.payload_type)
+        if codec is None:
+            return DROP_UNKNOWN_PAYLOAD_TYPE
+        if route.stream.is_duplicate(header.seq):
+            return DROP_DUPLICATE
+        received = _Received(header, codec, header.seq, offset + header.header_len, offset + length, False)
+        return self._take(route, slot, packet, received, now, batch)
+
+    def _receive_rtx(
+        self,
+        route: _Route,
+        slot: int,
+        offset: int,
+        packet: memoryview,
+        header: RtpHeader,
+        now: float,
+        batch: ForwardBatch,
+    ) -> str | None:
+        """Restore the original packet (RFC 4588): its payload begins two bytes further in, its header is rewritten."""
+        stream = route.stream
+        codec = route.producer.rtx_codecs.get(header.payload_type)
+        if codec is None:
+            return DROP_UNKNOWN_PAYLOAD_TYPE
+        if stream.rtx_replay.contains(header.seq):
+            return DROP_DUPLICATE
+        stream.rtx_replay.note(header.seq)
+        payload = packet[header.header_len : len(packet) - header.padding_len]
+        if not payload:
+            return DROP_RTX_PADDING
+        try:
+            seq = rtx_original_seq(payload)
+        except ValueError:
+            return DROP_MALFORMED_RTX
+        # Before the stream's first packet there is no number to relate the original's to.
+        if stream.highest_ext_seq is None or stream.is_duplicate(seq):
+            return DROP_DUPLICATE
+        received = _Received(header, codec, seq, offset + header.header_len + 2, offset + len(packet), True)
+        return self._take(route, slot, packet, received, now, batch)
+
+    def _take(
+        self, route: _Route, slot: int, packet: memoryview, received: _Received, now: float, batch: ForwardBatch
+    ) -> str | None:
+        """Write the canonical header in front of the payload, account for the packet, and forward it."""
+        stream, producer, codec, header = route.stream, route.producer, received.codec, received.header
+        payload = self._pool.rows[slot][received.payload : received.end - header.padding_len]
+        try:
+            canonical = self._extensions.canonicalise(packet, header)
+        except ValueError:
+            return DROP_MALFORMED
+        start = received.payload - len(canonical)
+        if start < 0 or received.end - start > MAX_PACKET_LEN:
+            return DROP_TOO_LONG
+        if codec.mime_type == RED_MIME_TYPE and payload:
+            try:
+                rewrite_red_payload_types(payload, producer.red_mapping)
+            except ValueError:
+                return DROP_MALFORMED_RED
+        row = self._pool.rows[slot]
+        row[start : received.payload] = canonical
+        row[start + 1] = header.marker << 7 | codec.payload_type
+        row[start + 2 : start + 4] = received.seq.to_bytes(2)
+        ext_seq = self._account(producer, stream, slot, len(packet), received, now)
+        self._pool.assign(slot, stream.id, ext_seq, start, received.payload, received.end)
+        keyframe = _begins_keyframe(codec, payload)
+        if keyframe:
+            producer.keyframes.keyframe_began()
+            if stream.nack is not None:
+                stream.nack.note_keyframe(now)
+        if stream.waiting:
+            stream.offer_to_waiting(ext_seq, header.timestamp, codec.payload_type, keyframe, now)
+        return self._forward(producer, stream, slot, ext_seq, codec, payload, batch)
+
+    def _account(
+        self, producer: Producer, stream: ProducerStream, slot: int, size: int, received: _Received, now: float
+    ) -> int:
+        """Number the packet and count it. Returns its ext_seq."""
+        timestamp, codec = received.header.timestamp, received.codec
+        ext_seq, repairable = stream.take_number(received.seq, slot, codec, timestamp, now)
+        if received.repaired:
+            stream.reception.note_repair(ext_seq)
+        else:
+            stream.reception.note_packet(ext_seq, timestamp, size, codec.clock_rate, now)
+        if not repairable:
+            producer.request_keyframe(now)
+        if math.isinf(self._next_report):
+            self._next_report = now + REPORT_INTERVAL
+        return ext_seq
+
+    def _forward(
+        self,
+        producer: Producer,
+        stream: ProducerStream,
+        slot: int,
+        ext_seq: int,
+        codec: Codec,
+        payload: memoryview,
+        batch: ForwardBatch,
+    ) -> str | None:
+        if not producer.forwards:
+            return DROP_PAUSED
+        active = stream.active
+        if not len(active.all):
+            return DROP_NO_CONSUMER
+        batch.add(slot, stream.id, ext_seq, codec.payload_type, active.all)
+        if codec.mime_type == RED_MIME_TYPE and len(active.without_red) and payload:
+            primary_type, offset, length = red_primary(payload)
+            header = bytearray(self._pool.packet(slot)[: int(self._pool.payload[slot] - self._pool.start[slot])])
+            header[0] &= ~_PADDING_BIT
+            header[1] = header[1] & 0x80 | primary_type
+            primary = bytes(header) + bytes(payload[offset : offset + length])
+            batch.add(slot, stream.id, ext_seq, primary_type, active.without_red, primary)
+        return None
+
+    def _note_arrival(self, header: RtpHeader, values: IngressValues, size: int, now: float) -> None:
+        if self._arrivals is not None and values.transport_cc_seq is not None:
+            self._arrivals.note(values.transport_cc_seq, now)
+        elif self._estimator is not None:
+            self._estimator.note_packet(values.abs_send_time, size, now)
+
+    # --- reports
+
+    def on_rtcp(self, packets: list[RtcpPacket], now: float) -> None:
+        """Read a decrypted compound; packets that are not about this peer's own streams are ignored here."""
+        for packet in packets:
+            match packet:
+                case SenderReport():
+                    stream = self._stream_of(packet.ssrc)
+                    if stream is not None:
+                        report = ReceivedSenderReport(packet.ntp, packet.rtp_timestamp, now)
+                        stream.reception.sender_report = report
+                case Bye():
+                    for ssrc in packet.ssrcs:
+                        stream = self._stream_of(ssrc)
+                        if stream is not None and stream.nack is not None:
+                            stream.nack.clear()
+
+    def _stream_of(self, ssrc: int) -> ProducerStream | None:
+        route = self._routes.get(ssrc)
+        return None if route is None or route.is_rtx else route.stream
+
+    def next_due(self) -> float:
+        """When `poll` has something to send; inf while the peer sends nothing and nobody wants anything from it."""
+        due = self._next_report
+        if self._arrivals is not None:
+            due = min(due, self._arrivals.next_due())
+        if self._estimator is not None:
+            due = min(due, self._estimator.next_due())
+        for producer in self.producers.values():
+            stream = producer.stream
+            if stream.ssrc is None or not producer.forwards:
+                continue
+            due = min(due, producer.keyframes.next_due())
+            if stream.nack is not None:
+                due = min(due, stream.nack.next_due())
+        return due
+
+    def poll(self, now: float) -> list[bytes]:
+        """Compounds that are due, each for one datagram: reports, NACK, PLI/FIR, transport-cc feedback, REMB."""
+        if now < self.next_due():
+            return []
+        blocks = self._report_blocks(now)
+        packets: list[RtcpPacket] = []
+        for producer in self.producers.values():
+            packets += self._requests(producer, now)
+        packets += self._congestion_feedback(now)
+        if not packets and not blocks:
+            return []
+        compound = ReceiverReport(self._local_ssrc, tuple(blocks)).to_bytes()
+        # RFC 3550 wants a report at the head of each compound, be it empty.
+        empty_report = ReceiverReport(self._local_ssrc).to_bytes()
+        compounds: list[bytes] = []
+        for packet in packets:
+            data = packet.to_bytes()
+            if len(compound) + len(data) > MAX_COMPOUND_LEN:
+                compounds.append(compound)
+                compound = empty_report
+            compound += data
+        return [*compounds, compound]
+
+    def _report_blocks(self, now: float) -> list[ReportBlock]:
+        if now < self._next_report:
+            return []
+        blocks: list[ReportBlock] = []
+        for producer in self.producers.values():
+            stream = producer.stream
+            if stream.ssrc is not None and stream.reception.has_news and len(blocks) < MAX_REPORT_BLOCKS:
+                blocks.append(stream.reception.report(stream.ssrc, now))
+        # With nothing new the peer is silent; its next packet starts the reports again.
+        self._next_report = now + REPORT_INTERVAL if blocks else math.inf
+        if self._estimator is not None and blocks:
+            self._estimator.note_loss(max(block.fraction_lost for block in blocks) / 256, now)
+        return blocks
+
+    def _requests(self, producer: Producer, now: float) -> list[RtcpPacket]:
+        """NACK and keyframe requests for one producer."""
+        stream = producer.stream
+        packets: list[RtcpPacket] = []
+        if stream.ssrc is None or not producer.forwards:
+            return packets
+        if stream.nack is not None and stream.nack.next_due() <= now:
+            missing, gave_up = stream.nack.due(now)
+            for first in range(0, len(missing), MAX_NACK_SEQS):
+                seqs = tuple(ext_seq & 0xFFFF for ext_seq in missing[first : first + MAX_NACK_SEQS])
+                packets.append(Nack(self._local_ssrc, stream.ssrc, seqs))
+            if gave_up:
+                producer.request_keyframe(now)
+        keyframe_request = producer.keyframe_packet(self._local_ssrc, now)
+        return packets if keyframe_request is None else [*packets, keyframe_request]
+
+    def _congestion_feedback(self, now: float) -> list[RtcpPacket]:
+        packets: list[RtcpPacket] = []
+        ssrcs = [producer.stream.ssrc for producer in self.producers.values() if producer.stream.ssrc is not None]
+        if self._arrivals is not None:
+            packets += self._arrivals.poll(ssrcs[0] if ssrcs else 0, now)
+        if self._estimator is not None:
+            bitrate_bps = self._estimator.poll(now)
+            if bitrate_bps is not None and ssrcs:
+                packets.append(Remb(self._local_ssrc, bitrate_bps, tuple(ssrcs[:MAX_REPORT_BLOCKS])))
+        return packets
+
+
+def _declared_ssrcs(producer: Producer) -> tuple[int | None, int | None]:
+    encoding = producer.parameters.encodings[0] if producer.parameters.encodings else Encoding()
+    return encoding.ssrc, encoding.rtx_ssrc
+
+
+def _begins_keyframe(codec: Codec, payload: memoryview) -> bool:
+    """A payload that cannot be read is the decoder's business: it is forwarded, but nobody begins with it."""
+    if not payload:
+        return False
+    try:
+        return is_keyframe(codec.mime_type, payload)
+    except ValueError:
+        return False

@@ -1,0 +1,165 @@
+"""The receiving side of a transport: its consumers, their reports, and what its RTCP asks for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+from sfu.rtp.fir import Fir
+from sfu.rtp.nack import Nack
+from sfu.rtp.pli import Pli
+from sfu.rtp.remb import Remb
+from sfu.rtp.rtcp import (
+    Bye,
+    ReceiverReport,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+    TwccFeedback,
+    serialise_compound,
+)
+
+from .consumer import Consumer
+from .egress import Retransmission
+from .ports import PortTable
+from .producer import Producer
+from .transport_feedback import SentStatistics
+
+REPORT_INTERVAL: Final = 1.0
+EAGER_INTERVAL: Final = 0.1
+"""Seconds between attempts while a consumer sends that has not reported yet: without an SR there is no lip sync."""
+EAGER_ATTEMPTS: Final = 50
+"""Then the publisher is taken for one that sends no SRs, and attempts become ordinary."""
+MAX_COMPOUND_LEN: Final = 1200
+
+FEEDBACK_UNKNOWN_SSRC: Final = "rtcp_unknown_ssrc"
+FEEDBACK_NOT_SENT: Final = "twcc_never_sent"
+"""Transport-cc feedback about packets that were never sent, or are forgotten."""
+
+
+@dataclass(slots=True)
+class SubscriberActions:
+    """What a subscriber's RTCP asks for."""
+
+    retransmissions: list[Retransmission] = field(default_factory=list)
+    keyframe_requests: list[Producer] = field(default_factory=list)
+
+
+class Subscriber:
+    """Consumers of one transport by SSRC."""
+
+    def __init__(self, ports: PortTable, port: int, local_ssrc: int) -> None:
+        """`port` was allocated in `ports` for this transport."""
+        self.port = port
+        self.consumers: dict[str, Consumer] = {}
+        self.sent = SentStatistics(ports, port)
+        self.remb_bps: int | None = None
+        """Last maximum that the peer asked for."""
+        self.drops: dict[str, int] = {FEEDBACK_UNKNOWN_SSRC: 0, FEEDBACK_NOT_SENT: 0}
+        self._by_ssrc: dict[int, Consumer] = {}
+        self._local_ssrc = local_ssrc
+        self._next_report = math.inf
+        self._eager_left = EAGER_ATTEMPTS
+
+    def add_consumer(self, consumer: Consumer, now: float) -> None:
+        """Raises ValueError when the id, the SSRC or the RTX SSRC is taken on this transport."""
+        ssrcs = [ssrc for ssrc in (consumer.parameters.ssrc, consumer.parameters.rtx_ssrc) if ssrc is not None]
+        if consumer.id in self.consumers or any(ssrc in self._by_ssrc for ssrc in ssrcs):
+            raise ValueError("consumer id or SSRC is taken")
+        self.consumers[consumer.id] = consumer
+        for ssrc in ssrcs:
+            self._by_ssrc[ssrc] = consumer
+        self._eager_left = EAGER_ATTEMPTS
+        self._next_report = min(self._next_report, now + EAGER_INTERVAL)
+
+    def remove_consumer(self, consumer_id: str, now: float) -> bytes | None:
+        """Close the consumer. Returns a compound with its BYE, None when there is no such consumer."""
+        consumer = self.consumers.pop(consumer_id, None)
+        if consumer is None:
+            return None
+        ssrcs = tuple(ssrc for ssrc, owner in self._by_ssrc.items() if owner is consumer)
+        for ssrc in ssrcs:
+            del self._by_ssrc[ssrc]
+        consumer.close(now)
+        return serialise_compound([ReceiverReport(self._local_ssrc), Bye(ssrcs)])
+
+    def close(self, now: float) -> None:
+        """Close all consumers. The caller releases the port."""
+        for consumer in self.consumers.values():
+            consumer.close(now)
+        self.consumers.clear()
+        self._by_ssrc.clear()
+        self._next_report = math.inf
+
+    def on_rtcp(self, packets: list[RtcpPacket], now: float) -> SubscriberActions:
+        """Read a decrypted compound; packets that are not about consumers are ignored here."""
+        actions = SubscriberActions()
+        for packet in packets:
+            match packet:
+                case ReceiverReport() | SenderReport():
+                    for block in packet.reports:
+                        # The same compound speaks about RTX streams, and may come from a peer that also publishes.
+                        consumer = self._by_ssrc.get(block.ssrc)
+                        if consumer is not None and block.ssrc == consumer.parameters.ssrc:
+                            consumer.note_report(block, now)
+                case Nack():
+                    consumer = self._find(packet.media_ssrc)
+                    if consumer is not None:
+                        actions.retransmissions += consumer.answer_nack(packet.seqs, now)
+                case Pli():
+                    self._want_keyframe(packet.media_ssrc, actions)
+                case Fir():
+                    for ssrc, _ in packet.entries:
+                        self._want_keyframe(ssrc, actions)
+                case TwccFeedback():
+                    if not self.sent.note_feedback(packet, now):
+                        self.drops[FEEDBACK_NOT_SENT] += 1
+                case Remb():
+                    self.remb_bps = packet.bitrate_bps
+        return actions
+
+    def _find(self, ssrc: int) -> Consumer | None:
+        consumer = self._by_ssrc.get(ssrc)
+        if consumer is None:
+            self.drops[FEEDBACK_UNKNOWN_SSRC] += 1
+        return consumer
+
+    def _want_keyframe(self, ssrc: int, actions: SubscriberActions) -> None:
+        consumer = self._find(ssrc)
+        if consumer is None or not consumer.wants_keyframe:
+            return
+        consumer.keyframe_requests += 1
+        if consumer.producer not in actions.keyframe_requests:
+            actions.keyframe_requests.append(consumer.producer)
+
+    def next_due(self) -> float:
+        """When `poll` has reports to send; inf without consumers."""
+        return self._next_report if self.consumers else math.inf
+
+    def poll(self, now: float) -> list[bytes]:
+        """Compounds of SR and SDES that are due, each for one datagram."""
+        if now < self.next_due():
+            return []
+        parts: list[bytes] = []
+        unreported = False
+        for consumer in self.consumers.values():
+            report = consumer.sender_report(now) if consumer.report_age(now) > REPORT_INTERVAL / 2 else None
+            if report is not None:
+                parts.append(serialise_compound([report, SourceDescription.for_cname(report.ssrc, consumer.cname)]))
+            unreported |= consumer.sends and math.isinf(consumer.report_age(now))
+        eager = unreported and self._eager_left > 0
+        self._eager_left -= eager
+        self._next_report = now + (EAGER_INTERVAL if eager else REPORT_INTERVAL)
+        return join_compounds(parts)
+
+
+def join_compounds(parts: list[bytes]) -> list[bytes]:
+    """Compounds joined, in order, into as few datagrams of MAX_COMPOUND_LEN bytes as they fit."""
+    datagrams: list[bytes] = []
+    for part in parts:
+        if datagrams and len(datagrams[-1]) + len(part) <= MAX_COMPOUND_LEN:
+            datagrams[-1] += part
+        else:
+            datagrams.append(part)
+    return datagrams
