@@ -1,3 +1,5 @@
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -203,6 +205,16 @@ def test_a_report_on_nothing_is_refused():
 def test_symbols_behind_the_last_packet_are_ignored():
     body = bytes(8) + bytes.fromhex("0007 0002 000000 00") + bytes.fromhex("bfff 01 02")
     assert TwccFeedback.parse_body(body).arrivals == ((7, 250), (8, 750))
+
+
+def test_a_few_bytes_cannot_ask_for_much_memory():
+    body = bytes(8) + bytes.fromhex("0000 ffff 000000 00") + bytes.fromhex("3fff") * 9
+    tracemalloc.start()
+    with pytest.raises(ValueError):
+        TwccFeedback.parse_body(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 50_000
 
 
 @pytest.mark.parametrize(
