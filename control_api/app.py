@@ -1,0 +1,101 @@
+"""The HTTP application: REST, the WebSocket, and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from signaling.connection import ConnectionLimits
+from signaling.service import RoomService
+
+from .auth import Authenticator
+from .errors import errors_as_json
+from .origins import Origins
+from .routes import AUTHENTICATOR, DEV_TOKEN_ROUTE, HEALTH, MAX_BODY_BYTES, ROUTES, SERVICE, Health
+from .websocket import CONNECTIONS, LIMITS, ORIGINS, WS_PATH, Connections, live_socket
+
+# Not left to the platform's tables: some of them call JavaScript text/plain, which browsers refuse as a module.
+CONTENT_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; connect-src 'self' ws: wss:; media-src 'self' blob:; "
+    "img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def create_app(
+    service: RoomService,
+    authenticator: Authenticator,
+    health: Health,
+    *,
+    dev_tokens: bool,
+    static_dir: Path,
+    allowed_origins: Iterable[str] = (),
+    limits: ConnectionLimits | None = None,
+) -> web.Application:
+    """The application, which does not own what it is given.
+
+    `dev_tokens` adds `POST /auth/dev-token`, where anybody gets a token. Its shutdown closes the open sockets with
+    1001; `service.close` comes after it. Run it without an access log, or with one that leaves out headers and queries.
+    """
+    origins = Origins(allowed_origins)
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[origins.cors, errors_as_json])
+    app[SERVICE] = service
+    app[AUTHENTICATOR] = authenticator
+    app[HEALTH] = health
+    app[ORIGINS] = origins
+    app[LIMITS] = limits or ConnectionLimits()
+    app[CONNECTIONS] = Connections()
+    for method, path, handler in (*ROUTES, DEV_TOKEN_ROUTE) if dev_tokens else ROUTES:
+        app.router.add_route(method, path, handler)
+    app.router.add_get(WS_PATH, live_socket, allow_head=False)
+    _add_page(app, static_dir)
+    app.on_response_prepare.append(_secure)
+    app.on_shutdown.append(_close_sockets)
+    return app
+
+
+def _add_page(app: web.Application, static_dir: Path) -> None:
+    """One route for each file there is now: no path that comes from outside is ever looked up on the disk."""
+    for path in sorted(static_dir.rglob("*")):
+        content_type = CONTENT_TYPES.get(path.suffix)
+        relative = path.relative_to(static_dir)
+        if content_type is None or not path.is_file() or any(part.startswith(".") for part in relative.parts):
+            continue
+        handler = _file_handler(path, content_type)
+        app.router.add_get(f"/{relative.as_posix()}", handler)
+        if relative.as_posix() == "index.html":
+            app.router.add_get("/", handler)
+
+
+def _file_handler(path: Path, content_type: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        # `no-cache` asks the browser to compare the ETag each time: an upgraded server never meets an old page.
+        return web.FileResponse(path, headers={"Content-Type": content_type, "Cache-Control": "no-cache"})
+
+    return handle
+
+
+async def _secure(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(SECURITY_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+async def _close_sockets(app: web.Application) -> None:
+    app[CONNECTIONS].stop()

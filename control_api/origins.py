@@ -1,0 +1,52 @@
+"""Which web pages may use the server: its own, and those that the operator names (RFC 6454)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from .errors import Handler
+
+_CORS_HEADERS: Final = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "600",
+}
+
+
+class Origins:
+    """`allowed` are origins as browsers write them, such as `https://example.com`."""
+
+    def __init__(self, allowed: Iterable[str] = ()) -> None:
+        self._allowed = frozenset(allowed)
+
+    def may_connect(self, request: web.Request) -> bool:
+        """Whether a WebSocket may be opened: browsers ask nobody before they open one to another site."""
+        origin = request.headers.get(hdrs.ORIGIN)
+        return origin is None or origin in self._allowed or _host(origin) == request.host.lower()
+
+    @web.middleware
+    async def cors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer preflights of allowed origins, and let their pages read the answers."""
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is None or origin not in self._allowed:
+            return await handler(request)
+        if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
+            response: web.StreamResponse = web.Response(status=204, headers=_CORS_HEADERS)
+        else:
+            response = await handler(request)
+        if not response.prepared:
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            response.headers[hdrs.VARY] = hdrs.ORIGIN
+        return response
+
+
+def _host(origin: str) -> str | None:
+    """`host:port` of an origin; None for `null` and what else is no address."""
+    try:
+        return urlsplit(origin).netloc.lower() or None
+    except ValueError:
+        return None
