@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 from sfu.cc.remote_estimator import RemoteEstimator
 from sfu.rtp.extensions import ExtensionMap, IngressValues
 from sfu.rtp.nack import Nack
 from sfu.rtp.packet import FIXED_HEADER_LEN, RtpHeader, parse_header
-from sfu.rtp.parameters import Codec, Encoding
-from sfu.rtp.payload import is_keyframe, red_primary, rewrite_red_payload_types, rtx_original_seq
+from sfu.rtp.parameters import Encoding
+from sfu.rtp.payload import rtx_original_seq
 from sfu.rtp.remb import Remb
 from sfu.rtp.rtcp import Bye, ReceiverReport, ReportBlock, RtcpPacket, SenderReport
 
 from .egress import ForwardBatch
-from .pool import HEADROOM, STRIDE, PacketPool
-from .producer import RED_MIME_TYPE, Producer
+from .ingress import DROP_MALFORMED, ReceivedPacket, Route, take
+from .pool import PacketPool
+from .producer import Producer
 from .reception import ReceivedSenderReport
 from .stream import ProducerStream
 from .transport_feedback import ArrivalRecorder
@@ -30,46 +30,15 @@ MAX_NACK_SEQS: Final = 200
 """Per NACK packet, so that it fits a datagram even when no two numbers share an entry."""
 MAX_BINDINGS: Final = 64
 """SSRCs that a transport may bring that were not declared. Browsers need one per source and track change."""
-MAX_PACKET_LEN: Final = STRIDE - HEADROOM
-"""Bytes of a canonical packet: leaves room for RTX's two bytes and SRTP's tag in an output row."""
 
-_PADDING_BIT: Final = 0x20
-
-DROP_MALFORMED: Final = "rtp_malformed"
 DROP_DUPLICATE: Final = "rtp_duplicate"
 """Came before, or is older than the cache reaches back."""
 DROP_UNKNOWN_SSRC: Final = "rtp_unknown_ssrc"
 DROP_TOO_MANY_SSRCS: Final = "rtp_too_many_ssrcs"
 DROP_UNKNOWN_PAYLOAD_TYPE: Final = "rtp_unknown_payload_type"
-DROP_TOO_LONG: Final = "rtp_too_long"
-"""Header or packet do not fit a row of the pool once canonical."""
 DROP_MALFORMED_RTX: Final = "rtx_malformed"
 DROP_RTX_PADDING: Final = "rtx_padding"
 """A probe without content. Nothing is lost: its arrival is reported by transport-cc."""
-DROP_MALFORMED_RED: Final = "red_malformed"
-DROP_PAUSED: Final = "producer_paused"
-DROP_NO_CONSUMER: Final = "no_active_consumer"
-"""Nobody to send it to right now; it is cached all the same."""
-
-
-@dataclass(slots=True, frozen=True)
-class _Route:
-    producer: Producer
-    stream: ProducerStream
-    is_rtx: bool
-
-
-@dataclass(slots=True, frozen=True)
-class _Received:
-    """An authenticated packet, as received, and where its own payload lies (columns of its row)."""
-
-    header: RtpHeader
-    codec: Codec
-    seq: int
-    """The original's, where it came by RTX."""
-    payload: int
-    end: int
-    repaired: bool
 
 
 class Publisher:
@@ -82,7 +51,7 @@ class Publisher:
         """Header extensions left out, by reason, of maps that were replaced since."""
         self._pool = pool
         self._local_ssrc = local_ssrc
-        self._routes: dict[int, _Route] = {}
+        self._routes: dict[int, Route] = {}
         self._bindings_left = MAX_BINDINGS
         self._extensions = ExtensionMap(())
         self._arrivals: ArrivalRecorder | None = None
@@ -103,7 +72,7 @@ class Publisher:
         if media_ssrc is not None:
             self._bind(producer, media_ssrc, now)
         if rtx_ssrc is not None:
-            self._routes[rtx_ssrc] = _Route(producer, producer.stream, True)
+            self._routes[rtx_ssrc] = Route(producer, producer.stream, True)
         if producer.uses_transport_cc and self._arrivals is None:
             self._arrivals = ArrivalRecorder(self._local_ssrc)
         if producer.uses_remb and self._estimator is None:
@@ -130,7 +99,7 @@ class Publisher:
             self.extension_drops[reason] = self.extension_drops.get(reason, 0) + count
         self._extensions = replacement
 
-    def _bind(self, producer: Producer, ssrc: int, now: float) -> _Route:
+    def _bind(self, producer: Producer, ssrc: int, now: float) -> Route:
         """Packets with this SSRC are the producer's; those of the SSRC before it, if any, no longer are."""
         old = producer.stream.ssrc
         if old is not None:
@@ -138,11 +107,11 @@ class Publisher:
         producer.bind(ssrc, now)
         for other, route in self._routes.items():
             if route.producer is producer:
-                self._routes[other] = _Route(producer, producer.stream, True)
-        route = self._routes[ssrc] = _Route(producer, producer.stream, False)
+                self._routes[other] = Route(producer, producer.stream, True)
+        route = self._routes[ssrc] = Route(producer, producer.stream, False)
         return route
 
-    def _learn(self, header: RtpHeader, values: IngressValues, now: float) -> _Route | str:
+    def _learn(self, header: RtpHeader, values: IngressValues, now: float) -> Route | str:
         """Whose an undeclared SSRC is, or why that cannot be said."""
         producer = self._owner_of(header.payload_type, values.mid)
         if producer is None:
@@ -152,7 +121,7 @@ class Publisher:
         self._bindings_left -= 1
         if header.payload_type not in producer.rtx_codecs:
             return self._bind(producer, header.ssrc, now)
-        route = self._routes[header.ssrc] = _Route(producer, producer.stream, True)
+        route = self._routes[header.ssrc] = Route(producer, producer.stream, True)
         return route
 
     def _owner_of(self, payload_type: int, mid: str | None) -> Producer | None:
@@ -200,12 +169,13 @@ class Publisher:
             return DROP_UNKNOWN_PAYLOAD_TYPE
         if route.stream.is_duplicate(header.seq):
             return DROP_DUPLICATE
-        received = _Received(header, codec, header.seq, offset + header.header_len, offset + length, False)
-        return self._take(route, slot, packet, received, now, batch)
+        payload, end = offset + header.header_len, offset + length
+        received = ReceivedPacket(slot, packet, header, codec, header.seq, payload, end, False)
+        return take(self._pool, self._extensions, route, received, now, batch)
 
     def _receive_rtx(
         self,
-        route: _Route,
+        route: Route,
         slot: int,
         offset: int,
         packet: memoryview,
@@ -231,84 +201,13 @@ class Publisher:
         # Before the stream's first packet there is no number to relate the original's to.
         if stream.highest_ext_seq is None or stream.is_duplicate(seq):
             return DROP_DUPLICATE
-        received = _Received(header, codec, seq, offset + header.header_len + 2, offset + len(packet), True)
-        return self._take(route, slot, packet, received, now, batch)
-
-    def _take(
-        self, route: _Route, slot: int, packet: memoryview, received: _Received, now: float, batch: ForwardBatch
-    ) -> str | None:
-        """Write the canonical header in front of the payload, account for the packet, and forward it."""
-        stream, producer, codec, header = route.stream, route.producer, received.codec, received.header
-        payload = self._pool.rows[slot][received.payload : received.end - header.padding_len]
-        try:
-            canonical = self._extensions.canonicalise(packet, header)
-        except ValueError:
-            return DROP_MALFORMED
-        start = received.payload - len(canonical)
-        if start < 0 or received.end - start > MAX_PACKET_LEN:
-            return DROP_TOO_LONG
-        if codec.mime_type == RED_MIME_TYPE and payload:
-            try:
-                rewrite_red_payload_types(payload, producer.red_mapping)
-            except ValueError:
-                return DROP_MALFORMED_RED
-        row = self._pool.rows[slot]
-        row[start : received.payload] = canonical
-        row[start + 1] = header.marker << 7 | codec.payload_type
-        row[start + 2 : start + 4] = received.seq.to_bytes(2)
-        ext_seq = self._account(producer, stream, slot, len(packet), received, now)
-        self._pool.assign(slot, stream.id, ext_seq, start, received.payload, received.end)
-        keyframe = _begins_keyframe(codec, payload)
-        if keyframe:
-            producer.keyframes.keyframe_began()
-            if stream.nack is not None:
-                stream.nack.note_keyframe(now)
-        if stream.waiting:
-            stream.offer_to_waiting(ext_seq, header.timestamp, codec.payload_type, keyframe, now)
-        return self._forward(producer, stream, slot, ext_seq, codec, payload, batch)
-
-    def _account(
-        self, producer: Producer, stream: ProducerStream, slot: int, size: int, received: _Received, now: float
-    ) -> int:
-        """Number the packet and count it. Returns its ext_seq."""
-        timestamp, codec = received.header.timestamp, received.codec
-        ext_seq, repairable = stream.take_number(received.seq, slot, codec, timestamp, now)
-        if received.repaired:
-            stream.reception.note_repair(ext_seq)
-        else:
-            stream.reception.note_packet(ext_seq, timestamp, size, codec.clock_rate, now)
-        if not repairable:
-            producer.request_keyframe(now)
-        if math.isinf(self._next_report):
-            self._next_report = now + REPORT_INTERVAL
-        return ext_seq
-
-    def _forward(
-        self,
-        producer: Producer,
-        stream: ProducerStream,
-        slot: int,
-        ext_seq: int,
-        codec: Codec,
-        payload: memoryview,
-        batch: ForwardBatch,
-    ) -> str | None:
-        if not producer.forwards:
-            return DROP_PAUSED
-        active = stream.active
-        if not len(active.all):
-            return DROP_NO_CONSUMER
-        batch.add(slot, stream.id, ext_seq, codec.payload_type, active.all)
-        if codec.mime_type == RED_MIME_TYPE and len(active.without_red) and payload:
-            primary_type, offset, length = red_primary(payload)
-            header = bytearray(self._pool.packet(slot)[: int(self._pool.payload[slot] - self._pool.start[slot])])
-            header[0] &= ~_PADDING_BIT
-            header[1] = header[1] & 0x80 | primary_type
-            primary = bytes(header) + bytes(payload[offset : offset + length])
-            batch.add(slot, stream.id, ext_seq, primary_type, active.without_red, primary)
-        return None
+        own_payload, end = offset + header.header_len + 2, offset + len(packet)
+        received = ReceivedPacket(slot, packet, header, codec, seq, own_payload, end, True)
+        return take(self._pool, self._extensions, route, received, now, batch)
 
     def _note_arrival(self, header: RtpHeader, values: IngressValues, size: int, now: float) -> None:
+        if math.isinf(self._next_report):
+            self._next_report = now + REPORT_INTERVAL
         if self._arrivals is not None and values.transport_cc_seq is not None:
             self._arrivals.note(values.transport_cc_seq, now)
         elif self._estimator is not None:
@@ -419,13 +318,3 @@ class Publisher:
 def _declared_ssrcs(producer: Producer) -> tuple[int | None, int | None]:
     encoding = producer.parameters.encodings[0] if producer.parameters.encodings else Encoding()
     return encoding.ssrc, encoding.rtx_ssrc
-
-
-def _begins_keyframe(codec: Codec, payload: memoryview) -> bool:
-    """A payload that cannot be read is the decoder's business: it is forwarded, but nobody begins with it."""
-    if not payload:
-        return False
-    try:
-        return is_keyframe(codec.mime_type, payload)
-    except ValueError:
-        return False
