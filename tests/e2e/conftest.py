@@ -1,0 +1,99 @@
+"""Servers, browsers and people for the integration tests.
+
+Every test of this folder runs on one event loop for the whole session, because the browsers belong to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Playwright, async_playwright
+
+from tests.support import browsers
+from tests.support.crew import Crew
+from tests.support.server import Server
+
+_running: list[Server] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Show what the servers said when a test fails."""
+    report = yield
+    if report.failed:
+        for server in _running:
+            report.sections.append((f"log of the server on port {server.port}", server.log_tail()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """For tests that only add sessions of their own."""
+    yield from _lifetime(Server(workers=1))
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., Server]]:
+    """Starts servers with settings of their own, for tests that break them."""
+    servers: list[Server] = []
+
+    def start(**settings: object) -> Server:
+        server = Server(**settings)
+        servers.append(server)
+        _running.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        try:
+            if server.running:
+                server.stop()
+        finally:
+            _running.remove(server)
+            server.discard()
+
+
+def _lifetime(server: Server) -> Iterator[Server]:
+    _running.append(server)
+    try:
+        server.start()
+        yield server
+        server.stop()
+    finally:
+        _running.remove(server)
+        server.discard()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def crew(server: Server) -> AsyncIterator[Crew]:
+    """Participants on the shared server."""
+    crew = Crew(server)
+    yield crew
+    await crew.dismiss()
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def playwright() -> AsyncIterator[Playwright]:
+    async with async_playwright() as driver:
+        yield driver
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def chromium(playwright: Playwright) -> AsyncIterator[Browser]:
+    if browsers.chromium_path() is None:
+        pytest.skip("Chromium is not installed")
+    browser = await browsers.launch_chromium(playwright)
+    yield browser
+    await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def firefox(playwright: Playwright) -> AsyncIterator[Browser]:
+    if browsers.firefox_path() is None:
+        pytest.skip("Firefox is not installed")
+    browser = await browsers.launch_firefox(playwright)
+    yield browser
+    await browser.close()
