@@ -100,15 +100,10 @@ def is_silent(peer: socket.socket) -> bool:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench(["127.0.0.1", "::1"])
+def bench(loopbacks: list[str]) -> Iterator[Bench]:
+    made = Bench(loopbacks)
     yield made
     made.close()
-
-
-@pytest.fixture(params=["127.0.0.1", "::1"])
-def host(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def test_a_check_opens_the_way_for_media_dtls_and_answers(bench: Bench, host: str) -> None:
@@ -205,6 +200,7 @@ def test_any_datagram_from_a_stranger_is_counted(bench: Bench, data: bytes, firs
     assert bench.drops.total() == before + 1
 
 
+@pytest.mark.usefixtures("ipv6")
 def test_the_nominated_path_is_the_one_that_is_used(bench: Bench) -> None:
     endpoint, first, second = bench.endpoint(), bench.peer("127.0.0.1"), bench.peer("::1")
     bench.check(first, endpoint, nominate=False)
@@ -276,6 +272,7 @@ def test_without_consent_nothing_is_sent_until_a_check_comes(bench: Bench) -> No
     assert silent.events == []
 
 
+@pytest.mark.usefixtures("ipv6")
 def test_rows_for_several_sockets_and_for_nobody(bench: Bench) -> None:
     endpoints = [bench.endpoint() for _ in range(3)]
     four, six = bench.peer("127.0.0.1"), bench.peer("::1")
@@ -291,6 +288,7 @@ def test_rows_for_several_sockets_and_for_nobody(bench: Bench) -> None:
     assert bench.mux.send_rows(matrix, np.arange(0), COLUMN, np.zeros(0, np.int32), np.arange(0)) == 0
 
 
+@pytest.mark.usefixtures("ipv6")
 def test_candidates_of_named_hosts(bench: Bench) -> None:
     candidates = bench.mux.candidates(None)
     assert [c.address for c in candidates] == ["127.0.0.1", "::1"]
@@ -300,6 +298,7 @@ def test_candidates_of_named_hosts(bench: Bench) -> None:
     assert len({c.foundation for c in candidates}) == 2
 
 
+@pytest.mark.usefixtures("ipv6")
 def test_the_public_address_comes_first_and_once(bench: Bench) -> None:
     assert [c.address for c in bench.mux.candidates("203.0.113.5")] == ["203.0.113.5", "127.0.0.1", "::1"]
     assert [c.address for c in bench.mux.candidates("::1")] == ["::1", "127.0.0.1"]

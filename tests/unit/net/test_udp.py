@@ -41,11 +41,6 @@ def drops() -> Counter[str]:
     return Counter()
 
 
-@pytest.fixture(params=["127.0.0.1", "::1"])
-def host(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(params=KINDS)
 def udp(request: pytest.FixtureRequest, host: str, drops: Counter[str]) -> Iterator[UdpSocket]:
     made = open_socket(request.param, host, drops)
@@ -261,6 +256,7 @@ def test_matrices_that_the_kernel_would_misread(matrix: np.ndarray, drops: Count
     udp.close()
 
 
+@pytest.mark.usefixtures("ipv6")
 def test_an_ipv6_socket_leaves_ipv4_alone(drops: Counter[str]) -> None:
     six = UdpSocket("::", 0, drops, 8)
     four = UdpSocket("0.0.0.0", six.port, drops, 8)
