@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from signaling.ports import StoreUnavailable
+from signaling.ports import MediaError, StoreUnavailable
 
 from .auth import SecretFileError
 from .migrations import MigrationError
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         return _run(serve(settings))
     except SecretFileError as error:
         return _refuse(str(error), EXIT_CONFIGURATION)
-    except (PostgresError, MigrationError, StoreUnavailable, OSError) as error:
+    except (PostgresError, MigrationError, StoreUnavailable, MediaError, OSError) as error:
         logging.getLogger(__name__).debug("the server could not run", exc_info=True)
         return _refuse(str(error), EXIT_CANNOT_RUN)
     except KeyboardInterrupt:

@@ -59,9 +59,7 @@ class Channel(asyncio.Protocol):
         """Take over a connected stream socket."""
         sock.setblocking(False)
         loop = asyncio.get_running_loop()
-        _, channel = await loop.create_unix_connection(
-            lambda: cls(on_request, on_notification, on_closed), sock=sock
-        )
+        _, channel = await loop.create_unix_connection(lambda: cls(on_request, on_notification, on_closed), sock=sock)
         return channel
 
     async def request(self, method: str, params: dict[str, Any], *, timeout_s: float = REQUEST_TIMEOUT_S) -> Any:

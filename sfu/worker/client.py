@@ -179,9 +179,7 @@ class WorkerRoom:
     async def close_transport(self, transport_id: str) -> None:
         await self._ask("close_transport", transport_id=transport_id)
 
-    async def produce(
-        self, transport_id: str, producer_id: str, parameters: ProducerParameters, paused: bool
-    ) -> None:
+    async def produce(self, transport_id: str, producer_id: str, parameters: ProducerParameters, paused: bool) -> None:
         await self._ask(
             "produce",
             transport_id=transport_id,
@@ -197,9 +195,7 @@ class WorkerRoom:
         await self._ask("close_producer", producer_id=producer_id)
 
     async def consume(self, transport_id: str, consumer_id: str, producer_id: str) -> ConsumerParameters:
-        answer = await self._ask(
-            "consume", transport_id=transport_id, consumer_id=consumer_id, producer_id=producer_id
-        )
+        answer = await self._ask("consume", transport_id=transport_id, consumer_id=consumer_id, producer_id=producer_id)
         return ConsumerParameters.model_validate(answer)
 
     async def start_consumer(self, consumer_id: str, payload_types: Sequence[int]) -> None:

@@ -16,6 +16,7 @@ from sfu.media.egress import Egress, ForwardBatch, Retransmission
 from sfu.media.fanout import FanoutTable
 from sfu.media.pool import HEADROOM, PacketPool
 from sfu.media.ports import PortTable
+from sfu.media.publisher import DROP_TOO_MANY_SSRCS, DROP_UNKNOWN_SSRC
 from sfu.net.dtls import fingerprint, generate_certificate
 from sfu.net.mux import PortMux
 from sfu.net.srtp import CData, RowPointers, protect_rows
@@ -43,6 +44,9 @@ MAX_BATCH = 64
 MAX_BATCHES_PER_WAKEUP = 4
 """Then the loop sees to timers and the channel, and the kernel's buffer holds the rest."""
 CONSENT_CHECK_S = 1.0
+
+_UNEXPECTED_SSRC = frozenset({DROP_UNKNOWN_SSRC, DROP_TOO_MANY_SSRCS})
+"""libsrtp remembers every SSRC that it decrypted; a peer could fill the memory with invented ones."""
 
 Notify = Callable[[str, dict[str, Any]], None]
 
@@ -195,9 +199,8 @@ class Engine:
                 reason = self._receive_rtcp(endpoint, row, length, now, retransmissions)
             else:
                 reason = self._receive_rtp(endpoint, row, length, now)
-            if reason is None:
-                touched.add(endpoint)
-            else:
+            touched.add(endpoint)
+            if reason is not None:
                 self._drops[reason] += 1
         if len(self._batch):
             self._send(self._egress.build(self._batch, now))
@@ -223,7 +226,10 @@ class Engine:
             return reason
         self._counters["packets_in"] += 1
         self._counters["bytes_in"] += length
-        return publisher.receive(row, HEADROOM, int(self._pool_pointers.lengths[row]), now, self._batch)
+        reason = publisher.receive(row, HEADROOM, int(self._pool_pointers.lengths[row]), now, self._batch)
+        if reason in _UNEXPECTED_SSRC:
+            srtp.remove_stream(int.from_bytes(self._pool.rows[row][HEADROOM + 8 : HEADROOM + 12]))
+        return reason
 
     def _receive_rtcp(
         self, transport: Transport, row: int, length: int, now: float, retransmissions: list[Retransmission]

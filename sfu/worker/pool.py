@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 FIRST_RESTART_DELAY_S = 0.1
 MAX_RESTART_DELAY_S = 10.0
 STABLE_AFTER_S = 30.0
-"""A worker that lived this long is replaced at once when it dies; one that dies young is waited for, longer each time."""
+"""A worker that lived this long is replaced at once when it dies; after one that died young the wait grows."""
 LOAD_INTERVAL_S = 2.0
 ROOM_WORTH = 0.01
 """What a room counts beside measured load, so that rooms placed between two measurements spread out."""

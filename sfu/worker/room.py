@@ -28,6 +28,10 @@ from .messages import (
 )
 from .transport import Plumbing, Transport, random_ssrc
 
+_FIRST_SEQ_LIMIT = 0x8000
+"""First sequence numbers stay below 2^15, so that reordering at the start cannot confuse the receiver's rollover
+counter (RFC 3711 section 3.3.1)."""
+
 _OWN_EXTENSIONS = (
     HeaderExtension(uri=TRANSPORT_CC_URI, id=TRANSPORT_CC_ID),
     HeaderExtension(uri=ABS_SEND_TIME_URI, id=ABS_SEND_TIME_ID),
@@ -78,7 +82,7 @@ class Room:
     def create_transport(self, transport_id: str) -> Transport:
         if transport_id in self.transports:
             raise MediaError("bad_parameters", "a transport with this id exists")
-        transport = Transport(self._plumbing, transport_id, self._transport_changed)
+        transport = Transport(self._plumbing, self, transport_id)
         self.transports[transport_id] = transport
         return transport
 
@@ -103,18 +107,16 @@ class Room:
         if producer_id in self._productions:
             raise MediaError("bad_parameters", "a producer with this id exists")
         try:
-            producer = Producer(producer_id, parameters, self._plumbing.pool, self._table)
-            transport.publishing().add_producer(producer)
+            producer = Producer(producer_id, parameters, self._plumbing.pool, self._table, paused=paused)
+            transport.publishing().add_producer(producer, self.now())
         except ValueError as error:
             raise MediaError("bad_parameters", str(error)) from None
-        if paused:
-            producer.set_paused(True, self.now())
         self._productions[producer_id] = Production(producer, transport)
         transport.schedule()
 
     def set_producer_paused(self, producer_id: str, paused: bool) -> None:
         production = self._production(producer_id)
-        production.producer.set_paused(paused, self.now())
+        production.producer.set_owner_paused(paused, self.now())
         self.schedule_around(production)
 
     def close_producer(self, producer_id: str) -> None:
@@ -124,11 +126,7 @@ class Room:
             return
         for consumer_id in list(production.consumptions):
             self.close_consumer(consumer_id)
-        assert production.transport.publisher is not None
-        production.transport.publisher.remove_producer(producer_id)
-        if production.transport.srtp_in is not None:
-            for ssrc in production.producer.ssrcs:
-                production.transport.srtp_in.remove_stream(ssrc)
+        production.transport.publishing().remove_producer(producer_id, self.now())
 
     def consume(self, transport_id: str, consumer_id: str, producer_id: str) -> ConsumerParameters:
         transport = self._transport(transport_id)
@@ -141,10 +139,10 @@ class Room:
             parameters,
             production.producer,
             subscriber.port,
-            first_seq=secrets.randbelow(0x10000),
-            first_rtx_seq=secrets.randbelow(0x10000),
+            first_seq=secrets.randbelow(_FIRST_SEQ_LIMIT),
+            first_rtx_seq=secrets.randbelow(_FIRST_SEQ_LIMIT),
         )
-        subscriber.add_consumer(consumer)
+        subscriber.add_consumer(consumer, self.now())
         consumption = Consumption(consumer, transport, production)
         self._consumptions[consumer_id] = consumption
         production.consumptions[consumer_id] = consumption
@@ -167,8 +165,9 @@ class Room:
             return
         transport, parameters = consumption.transport, consumption.consumer.parameters
         consumption.production.consumptions.pop(consumer_id, None)
-        assert transport.subscriber is not None
-        transport.send_goodbye(transport.subscriber.remove_consumer(consumer_id))
+        goodbye = transport.subscribing().remove_consumer(consumer_id, self.now())
+        if goodbye is not None:
+            transport.send_rtcp(goodbye)
         if transport.srtp_out is not None:
             transport.srtp_out.remove_stream(parameters.ssrc)
             if parameters.rtx_ssrc is not None:
@@ -179,7 +178,7 @@ class Room:
 
     def request_keyframe(self, producer: Producer, now: float) -> None:
         """A subscriber asked; the publisher's transport sends the request when it is due."""
-        production = self._productions.get(producer.producer_id)
+        production = self._productions.get(producer.id)
         if production is not None:
             producer.request_keyframe(now)
             production.transport.schedule()
@@ -216,7 +215,7 @@ class Room:
         except KeyError:
             raise MediaError("unknown_consumer", "there is no such consumer") from None
 
-    def _transport_changed(self, transport: Transport, state: TransportState) -> None:
+    def transport_changed(self, transport: Transport, state: TransportState) -> None:
         self._state_changed(self, transport, state)
         if state == "connected":
             for consumption in self._consumptions.values():
@@ -228,7 +227,7 @@ class Room:
         if consumption.started or consumption.accepted is None or consumption.transport.srtp_out is None:
             return
         consumption.started = True
-        consumption.consumer.start(self.now(), consumption.accepted)
+        consumption.consumer.start(consumption.accepted, self.now())
         self.schedule_around(consumption.production)
 
     def _consumer_parameters(self, consumer_id: str, producer: Producer) -> ConsumerParameters:
@@ -242,7 +241,7 @@ class Room:
         )
         return ConsumerParameters(
             consumer_id=consumer_id,
-            producer_id=producer.producer_id,
+            producer_id=producer.id,
             kind=published.kind,
             ssrc=random_ssrc(),
             rtx_ssrc=random_ssrc() if has_rtx else None,
@@ -271,8 +270,8 @@ class Room:
 
 
 def _producer_stats(producer: Producer) -> ProducerStats:
-    return ProducerStats(**asdict(producer.numbers()))
+    return ProducerStats(**asdict(producer.stats()))
 
 
 def _consumer_stats(consumer: Consumer) -> ConsumerStats:
-    return ConsumerStats(**asdict(consumer.numbers()))
+    return ConsumerStats(**asdict(consumer.stats()))

@@ -50,7 +50,7 @@ class Timer:
 
 
 class Timers:
-    """A due-heap on the loop's monotonic clock. Entries that were overtaken or cancelled are skipped when they surface."""
+    """A due-heap on the loop's monotonic clock. Entries that were overtaken or cancelled are skipped at the top."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop

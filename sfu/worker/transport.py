@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, MutableMapping
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from sfu.media.pool import PacketPool
 from sfu.media.ports import PortTable
+from sfu.media.producer import Producer
 from sfu.media.publisher import Publisher
 from sfu.media.subscriber import Subscriber
 from sfu.net.dtls import Certificate, DtlsEndpoint, DtlsState
@@ -29,18 +32,25 @@ class Plumbing:
     ports: PortTable
     timers: Timers
     certificate: Certificate
-    drops: MutableMapping[str, int]
+    drops: Counter[str]
     bind_port: Callable[[int, Transport | None], None]
     """Tell the engine where a fan-out port leads to, or that it leads nowhere any more."""
+
+
+class TransportOwner(Protocol):
+    """The room of a transport, as far as the forwarding loop and the transport itself speak to it."""
+
+    def transport_changed(self, transport: Transport, state: TransportState) -> None: ...
+    def reports_arrived(self, transport: Transport) -> None: ...
+    def request_keyframe(self, producer: Producer, now: float) -> None: ...
 
 
 class Transport(Endpoint):
     """A peer's connection. Everything about it happens on the worker's loop."""
 
-    def __init__(
-        self, plumbing: Plumbing, transport_id: str, state_changed: Callable[[Transport, TransportState], None]
-    ) -> None:
+    def __init__(self, plumbing: Plumbing, room: TransportOwner, transport_id: str) -> None:
         super().__init__(plumbing.mux.new_ice())
+        self.room = room
         self.transport_id = transport_id
         self.state: TransportState = "new"
         self.publisher: Publisher | None = None
@@ -49,7 +59,6 @@ class Transport(Endpoint):
         self.srtp_out: SrtpOutbound | None = None
         self.srtp_profile: str | None = None
         self._plumbing = plumbing
-        self._state_changed = state_changed
         self._remote: RemoteTransportParameters | None = None
         self._dtls_started = False
         self._closed = False
@@ -65,15 +74,13 @@ class Transport(Endpoint):
         self._start_dtls()
 
     def close(self) -> None:
-        """Say goodbye and let go of everything. Idempotent."""
+        """Say goodbye and let go of everything; producers and consumers are gone by now. Idempotent."""
         if self._closed:
             return
         self._closed = True
         if self.subscriber is not None:
-            for compound in self.subscriber.goodbye():
-                self._send_rtcp(compound)
             self._plumbing.bind_port(self.subscriber.port, None)
-            self.subscriber.close()
+            self._plumbing.ports.release(self.subscriber.port)
         self._timer.cancel()
         self._dtls.close()
         self._plumbing.mux.unregister(self)
@@ -91,6 +98,11 @@ class Transport(Endpoint):
             self.subscriber = Subscriber(ports, ports.allocate(), random_ssrc())
             self._plumbing.bind_port(self.subscriber.port, self)
         return self.subscriber
+
+    def send_rtcp(self, compound: bytes) -> None:
+        """Encrypt and send a compound packet; nothing before DTLS has connected."""
+        if self.srtp_out is not None:
+            self._send(self.srtp_out.protect_rtcp(compound))
 
     def schedule(self) -> None:
         """Look again at what is due, after something touched the publishing or receiving half."""
@@ -140,14 +152,10 @@ class Transport(Endpoint):
 
     def _set_state(self, state: TransportState) -> None:
         self.state = state
-        self._state_changed(self, state)
+        self.room.transport_changed(self, state)
 
     def _send(self, data: bytes) -> None:
         self._plumbing.mux.send(self, data)
-
-    def _send_rtcp(self, compound: bytes) -> None:
-        if self.srtp_out is not None:
-            self._send(self.srtp_out.protect_rtcp(compound))
 
     def _next_due(self) -> float | None:
         due = min(
@@ -160,7 +168,7 @@ class Transport(Endpoint):
         for half in (self.publisher, self.subscriber):
             if half is not None:
                 for compound in half.poll(now):
-                    self._send_rtcp(compound)
+                    self.send_rtcp(compound)
         return self._next_due()
 
 

@@ -1,0 +1,106 @@
+"""The composition root: database, workers, rooms and HTTP, started in this order and stopped in the reverse one."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+
+from sfu.worker.messages import WorkerConfig
+from sfu.worker.pool import WorkerPool
+from signaling.registry import ServiceConfig
+from signaling.service import RoomService
+
+from . import assets, migrations
+from .app import create_app
+from .auth import Authenticator, load_or_create_secret
+from .health import ServerHealth
+from .postgres import EmbeddedPostgres
+from .settings import Settings
+from .shutdown import stop_on_signals
+from .store import Database, PostgresStore
+
+logger = logging.getLogger(__name__)
+
+HTTP_SHUTDOWN_TIMEOUT_S = 3.0
+"""For requests under way when the server is told to stop; sockets were closed by then."""
+
+
+async def serve(settings: Settings) -> int:
+    """Run the server until SIGINT or SIGTERM. Returns the exit code, 0.
+
+    Raises what the command line tells the operator: `SecretFileError`, `PostgresError`, `MigrationError`,
+    `StoreUnavailable`, `MediaError`, and `OSError` for a port that is taken.
+    """
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        url = await _start(settings, stack)
+        gc.collect()
+        gc.freeze()
+        print(f"\nGreenroom is ready: {url}\nPress Ctrl-C to stop.\n", flush=True)
+        await stop.wait()
+        print("Stopping ...", flush=True)
+    return 0
+
+
+async def _start(settings: Settings, stack: AsyncExitStack) -> str:
+    """Start everything; `stack` undoes it. Returns the page's URL."""
+    secret = settings.jwt_secret
+    authenticator = Authenticator(
+        secret.get_secret_value().encode() if secret is not None else load_or_create_secret(settings.data_dir)
+    )
+    dsn = settings.database_url
+    if dsn is None:
+        postgres = EmbeddedPostgres(settings.data_dir)
+        dsn = await postgres.start()
+        stack.push_async_callback(postgres.stop)
+    database = Database(dsn)
+    await database.connect()
+    stack.push_async_callback(database.close)
+    async with database.connection() as connection:
+        await migrations.migrate(connection)
+
+    pool = WorkerPool([_worker_config(settings, index) for index in range(settings.workers)])
+    await pool.start()
+    stack.push_async_callback(pool.stop)
+
+    service = RoomService(
+        PostgresStore(database),
+        pool,
+        ServiceConfig(resume_grace_s=settings.resume_grace_s, first_connect_grace_s=settings.first_connect_grace_s),
+    )
+    await service.open()
+    stack.push_async_callback(service.close)
+
+    app = create_app(
+        service,
+        authenticator,
+        health=ServerHealth(database, pool),
+        dev_tokens=settings.dev_tokens,
+        static_dir=assets.web_dir(),
+        allowed_origins=settings.allowed_origins,
+    )
+    return await _listen(app, settings, stack)
+
+
+def _worker_config(settings: Settings, index: int) -> WorkerConfig:
+    return WorkerConfig(
+        port=settings.rtc_port + index if settings.rtc_port else 0,
+        bind=settings.rtc_bind,
+        public_ip=settings.public_ip,
+        log_level=settings.log_level,
+    )
+
+
+async def _listen(app: web.Application, settings: Settings, stack: AsyncExitStack) -> str:
+    """Open the HTTP port. Returns the URL under which this machine reaches it."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=HTTP_SHUTDOWN_TIMEOUT_S)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, settings.host, settings.port)
+    await site.start()
+    port = runner.addresses[0][1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}"
