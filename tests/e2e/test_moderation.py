@@ -1,0 +1,172 @@
+"""Mute, kick and end are enforced by the server, whatever a guest's client does."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support import clips
+from tests.support.api import ApiError, User
+from tests.support.crew import Crew
+from tests.support.raw_peer import RawPeer
+from tests.support.server import Server
+from tests.support.waiting import quiet, until, watch
+from tests.support.ws import SocketClosed, WsClient
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+OTHER = {"audio": ("camera", "video"), "video": ("microphone", "audio")}
+SOURCE = {"audio": "microphone", "video": "camera"}
+
+
+@dataclass
+class Stage:
+    session_id: str
+    host: RawPeer
+    host_user: User
+    guest: RawPeer
+    guest_user: User
+    viewer: RawPeer
+
+    @property
+    def subscribers(self) -> tuple[RawPeer, RawPeer]:
+        return self.host, self.viewer
+
+    def sent(self, source: str) -> int:
+        assert self.guest.publisher is not None
+        return self.guest.publisher.streams[source].packets
+
+
+async def build_stage(crew: Crew) -> Stage:
+    """A host, a guest who obeys nobody, and a viewer; all receive each other."""
+    host_user, session_id = await crew.live()
+    host = await crew.raw(host_user, session_id)
+    await host.publish()
+    guest_user = await crew.user("Guest")
+    guest = await crew.raw(guest_user, session_id)
+    await crew.bring_on_stage(host_user, guest_user, session_id)
+    await guest.publish()
+    viewer = await crew.raw(await crew.user("Viewer"), session_id)
+    for peer in (host, viewer):
+        for source in ("camera", "microphone"):
+            await peer.receiving(guest.id, source, packets=20)
+    await viewer.receiving(host.id, "camera", packets=20)
+    return Stage(session_id, host, host_user, guest, guest_user, viewer)
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+async def test_mute_stops_the_packets_and_unmute_brings_them_back(crew: Crew, kind: str) -> None:
+    stage = await build_stage(crew)
+    source = SOURCE[kind]
+    other_source = OTHER[kind][0]
+    answer = await stage.host_user.manage(stage.session_id, stage.guest.id, f"mute_{kind}")
+    assert answer[f"{kind}_locked"] is True
+    for peer in (stage.host, stage.guest, stage.viewer):
+        await peer.ws.wait_for(
+            "participant_updated",
+            lambda event: event["participant"]["id"] == stage.guest.id and event["participant"][f"{kind}_locked"],
+        )
+    await asyncio.sleep(0.3)
+
+    sent_before = stage.sent(source)
+    counts = {peer.id: peer.received(stage.guest.id, source) for peer in stage.subscribers}
+    others = {peer.id: peer.received(stage.guest.id, other_source) for peer in stage.subscribers}
+    await asyncio.sleep(1.0)
+    assert stage.sent(source) > sent_before + 10, "the guest's client goes on sending"
+    for peer in stage.subscribers:
+        assert peer.received(stage.guest.id, source) == counts[peer.id], "not one packet is forwarded"
+        assert peer.received(stage.guest.id, other_source) > others[peer.id], "the other source is left alone"
+
+    with pytest.raises(Exception, match="locked_by_host"):
+        await stage.guest.ws.request("set_muted", kind=kind, muted=False)
+    streams = [await peer.receiving(stage.guest.id, source) for peer in stage.subscribers]
+    for stream in streams:
+        stream.forget()
+    await stage.host_user.manage(stage.session_id, stage.guest.id, f"unmute_{kind}")
+    for stream in streams:
+        await until(lambda stream=stream: stream.first_payload is not None, f"{source} comes back")
+        if kind == "video":
+            assert clips.starts_vp8_keyframe(stream.first_payload or b""), "with a keyframe"
+        assert stream.lost == 0, "a mute is not loss: the sequence numbers go on without a hole"
+
+
+async def test_own_mute_is_enforced_by_the_server_too(crew: Crew) -> None:
+    stage = await build_stage(crew)
+    await stage.guest.ws.request("set_muted", kind="audio", muted=True)
+    await asyncio.sleep(0.3)
+    assert await watch(lambda: stage.viewer.received(stage.guest.id, "microphone"), 0.7) == 0
+    await stage.guest.ws.request("set_muted", kind="audio", muted=False)
+    before = stage.viewer.received(stage.guest.id, "microphone")
+    await until(lambda: stage.viewer.received(stage.guest.id, "microphone") > before, "the microphone comes back")
+
+
+async def test_kick_disconnects_and_locks_out(crew: Crew, server: Server) -> None:
+    stage = await build_stage(crew)
+    await stage.host_user.manage(stage.session_id, stage.guest.id, "kick")
+    assert await stage.guest.ws.wait_closed() == 4403
+    assert any(event["type"] == "kicked" for event in stage.guest.ws.events)
+    for peer in stage.subscribers:
+        await peer.ws.wait_for(
+            "participant_left", lambda event: event["participant_id"] == stage.guest.id and event["reason"] == "kicked"
+        )
+    assert stage.guest.publisher is not None
+    # Its checks and packets go on; nothing of them is heard any more.
+    transport = stage.guest.publisher.transport
+    for peer in stage.subscribers:
+        await quiet(lambda peer=peer: peer.received(stage.guest.id, "camera"), "the kicked guest's camera", for_s=0.7)
+    answered = transport.counts["check_ok"]
+    for _ in range(5):
+        transport.send_check()
+    await asyncio.sleep(0.5)
+    assert transport.counts["check_ok"] == answered, "the server does not know this transport any more"
+
+    with pytest.raises(ApiError) as refused:
+        await stage.guest_user.join(stage.session_id)
+    assert (refused.value.status, refused.value.code) == (403, "kicked")
+    with pytest.raises(SocketClosed) as closed:
+        await WsClient.open(stage.guest_user, stage.session_id)
+    assert closed.value.code == 4403
+    with pytest.raises(SocketClosed) as closed:
+        await WsClient.open(stage.guest_user, stage.session_id, resume=stage.guest.ws.resume_token)
+    assert closed.value.code == 4403
+    (row,) = await server.query(
+        "select status from live_participants where session_id = $1::uuid and user_id = $2",
+        stage.session_id,
+        stage.guest_user.user_id,
+    )
+    assert row["status"] == "kicked"
+
+
+async def test_remove_guest_sends_back_to_the_viewers(crew: Crew) -> None:
+    stage = await build_stage(crew)
+    await stage.host_user.manage(stage.session_id, stage.guest.id, "remove_guest")
+    await stage.guest.ws.wait_for(
+        "participant_updated",
+        lambda event: event["participant"]["id"] == stage.guest.id and event["participant"]["role"] == "viewer",
+    )
+    for peer in stage.subscribers:
+        await quiet(lambda peer=peer: peer.received(stage.guest.id, "camera"), "the former guest's camera", for_s=0.7)
+    with pytest.raises(Exception, match="forbidden"):
+        await stage.guest.republish()
+    await stage.guest.receiving(stage.host.id, "camera", packets=20)
+
+
+async def test_end_tells_everyone_and_ends_the_row(crew: Crew, server: Server) -> None:
+    stage = await build_stage(crew)
+    ended = await stage.host_user.end(stage.session_id)
+    assert ended["status"] == "ended"
+    for peer in (stage.host, stage.guest, stage.viewer):
+        assert await peer.ws.wait_closed() == 4410
+        (event,) = [event for event in peer.ws.events if event["type"] == "session_ended"]
+        assert event["reason"] == "ended_by_host"
+    (row,) = await server.query(
+        "select status, end_reason, viewer_count, guest_count from live_sessions where id = $1::uuid", stage.session_id
+    )
+    assert row == {"status": "ended", "end_reason": "ended_by_host", "viewer_count": 0, "guest_count": 0}
+    assert stage.session_id not in [session["id"] for session in await stage.host_user.active()]
+    with pytest.raises(ApiError) as refused:
+        await stage.guest_user.join(stage.session_id)
+    assert (refused.value.status, refused.value.code) == (410, "session_ended")
+    await quiet(lambda: stage.viewer.received(stage.host.id, "camera"), "the ended session's media", for_s=0.7)
