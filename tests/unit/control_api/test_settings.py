@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from control_api.settings import Settings, is_loopback
+
+SECRET = "s" * 32
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("GREENROOM_") or name == "DATABASE_URL":
+            monkeypatch.delenv(name)
+
+
+def test_defaults() -> None:
+    settings = Settings()
+    assert (settings.host, settings.port, settings.rtc_port) == ("127.0.0.1", 8080, 40000)
+    assert settings.workers >= 1
+    assert settings.data_dir.is_absolute()
+    assert (settings.resume_grace_s, settings.first_connect_grace_s) == (30, 120)
+    assert settings.dev_tokens
+    assert settings.database_url is None
+
+
+def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "GREENROOM_PORT": "0",
+        "GREENROOM_RTC_BIND": "127.0.0.1, ::1,127.0.0.1",
+        "GREENROOM_ALLOWED_ORIGINS": "https://Example.com/, http://localhost:3000",
+        "GREENROOM_PUBLIC_IP": "203.0.113.7",
+        "GREENROOM_LOG_LEVEL": "debug",
+        "GREENROOM_JWT_SECRET": SECRET,
+        "GREENROOM_HOST": "0.0.0.0",
+        "DATABASE_URL": "postgresql://user:password@db/live",
+        "GREENROOM_WORKERS": "",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.port == 0
+    assert settings.rtc_bind == ("127.0.0.1", "::1")
+    assert settings.allowed_origins == ("https://example.com", "http://localhost:3000")
+    assert settings.public_ip == "203.0.113.7"
+    assert settings.log_level == "DEBUG"
+    assert settings.database_url == "postgresql://user:password@db/live"
+    assert not settings.dev_tokens
+    assert SECRET not in repr(settings)
+    assert "password" not in repr(settings)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "127.0.0.1.example.com"])
+def test_without_a_secret_nobody_else_is_listened_to(host: str) -> None:
+    with pytest.raises(ValidationError, match="set GREENROOM_JWT_SECRET, or listen on"):
+        Settings(host=host)
+    assert not Settings(host=host, jwt_secret=SECRET).dev_tokens
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+    assert Settings(host=host).dev_tokens
+
+
+def test_a_short_secret_is_refused_without_being_shown() -> None:
+    with pytest.raises(ValidationError, match="at least 32 bytes") as caught:
+        Settings(jwt_secret="hunter2" * 4)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"port": 65536},
+        {"port": "http"},
+        {"rtc_port": -1},
+        {"rtc_port": 65535, "workers": 2},
+        {"workers": 0},
+        {"host": ""},
+        {"rtc_bind": "eth0"},
+        {"public_ip": "example.com"},
+        {"allowed_origins": "example.com"},
+        {"allowed_origins": "https://example.com/path"},
+        {"allowed_origins": "*"},
+        {"database_url": "mysql://user@db"},
+        {"log_level": "loud"},
+        {"resume_grace_s": -1},
+        {"resume_grace_s": "nan"},
+    ],
+)
+def test_refused(values: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Settings(**values)  # type: ignore[arg-type]
+
+
+def test_a_relative_data_folder_stays_where_the_server_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(data_dir="data")
+    monkeypatch.chdir("/")
+    assert settings.data_dir == tmp_path / "data"
