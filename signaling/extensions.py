@@ -30,9 +30,9 @@ _REFUSED_URIS: Final = frozenset({"urn:ietf:params:rtp-hdrext:encrypt", RID_URI,
 class RoomExtensions:
     """The canonical ids of one room. Make one per room and give it to every `PublishNegotiation` of that room.
 
-    Extensions without a canonical id of their own get a free one when a publisher first offers them, and keep it. When all
-    ids of the one-byte form are given away a further extension is not accepted: Firefox refuses a whole offer that maps
-    an id above 14, though it says `a=extmap-allow-mixed` itself.
+    Extensions without a canonical id of their own get a free one when a publisher first offers them, and keep it. When
+    all ids of the one-byte form are given away a further extension is not accepted: Firefox refuses a whole offer that
+    maps an id above 14, though it says `a=extmap-allow-mixed` itself.
     """
 
     def __init__(self) -> None:

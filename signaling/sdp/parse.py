@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Final, get_args
 
 from . import attributes
@@ -101,9 +102,8 @@ def _sections(
     starts = [index for index, (letter, _) in enumerate(lines) if letter == "m"]
     if len(starts) > max_sections:
         raise SdpError(f"there are more than {max_sections} media sections")
-    ends = [*starts[1:], len(lines)]
-    session_end = starts[0] if starts else len(lines)
-    return lines[:session_end], [lines[start:end] for start, end in zip(starts, ends, strict=True)]
+    bounds = [*starts, len(lines)]
+    return lines[: bounds[0]], [lines[start:end] for start, end in pairwise(bounds)]
 
 
 class _Level:
