@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from typing import Any
 
 from aiohttp import web
 
@@ -36,13 +39,30 @@ async def serve(settings: Settings) -> int:
     """
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
-        url = await _start(settings, stack)
-        gc.collect()
-        gc.freeze()
-        print(f"\nGreenroom is ready: {url}\nPress Ctrl-C to stop.\n", flush=True)
-        await stop.wait()
+        url = await _unless(stop, _start(settings, stack))
+        if url is not None:
+            gc.collect()
+            gc.freeze()
+            print(f"\nGreenroom is ready: {url}\nPress Ctrl-C to stop.\n", flush=True)
+            await stop.wait()
         print("Stopping ...", flush=True)
     return 0
+
+
+async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, str]) -> str | None:
+    """The result of `starting`; None when `stop` is set before, and `starting` is cancelled then."""
+    task = asyncio.ensure_future(starting)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return await task
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        return None
+    finally:
+        stopping.cancel()
 
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> str:

@@ -47,16 +47,20 @@ class _Worker:
         return self.engine.handle(method, params)
 
     def _start(self, config: WorkerConfig) -> dict[str, int]:
-        assert self.channel is not None
         logging.getLogger().setLevel(config.log_level)
         try:
-            self.engine = Engine(config, notify=self.channel.notify)
+            self.engine = Engine(config, notify=self._notify)
         except OSError as error:
             raise MediaError("bad_parameters", f"UDP port {config.port} can't be opened: {error.strerror}") from None
         # What exists now lives as long as the process: the collector need never look at it again.
         gc.collect()
         gc.freeze()
         return {"port": self.engine.port}
+
+    def _notify(self, event: str, params: dict[str, Any]) -> None:
+        # The first request may arrive before `Channel.open` has returned.
+        assert self.channel is not None
+        self.channel.notify(event, params)
 
 
 def main(channel_fd: int) -> int:
