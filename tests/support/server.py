@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -113,18 +114,22 @@ class Server:
         log = self.log_path.read_text(errors="replace")
         assert "Traceback (most recent call last)" not in log, f"a traceback was logged\n{self.log_tail(200)}"
 
-    def kill(self) -> None:
-        """kill -9 of the control process and whatever it leaves behind."""
+    def kill(self) -> list[str]:
+        """kill -9 of the control process. Workers and the database are meant to notice it and end by themselves.
+
+        Returns the command lines of those that did not within ten seconds; they are killed then.
+        """
         if self._process is None:
-            return
+            return []
         family = self._family()
         self._process.kill()
         self._process.wait()
         self._process = None
-        # Workers and the database are meant to notice it by themselves; this is for when they don't.
         _, alive = psutil.wait_procs(family, timeout=10)
+        survivors = [" ".join(process.cmdline()) for process in alive]
         for process in alive:
             process.kill()
+        return survivors
 
     def restart(self) -> None:
         self.stop()
@@ -214,8 +219,6 @@ class Server:
                 await connection.close()
 
         # In a thread of its own: a fixture may be set up while an event loop runs in this one.
-        import threading
-
         thread = threading.Thread(target=lambda: asyncio.run(run()))
         thread.start()
         thread.join()

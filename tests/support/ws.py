@@ -155,3 +155,16 @@ class WsClient:
         self._changed.set()
         if self._on_event is not None:
             self._on_event(message)
+
+
+async def refused_hello(user: User, session_id: str, resume: str | None = None) -> tuple[str, int | None]:
+    """(error code, close code) of a hello that the server must not accept."""
+    client = await WsClient.connect(user, session_id)
+    try:
+        hello = {"protocol": 1, "token": user.token} | ({"resume": resume} if resume else {})
+        await client.request("hello", **hello)
+    except ProtocolError as error:
+        return error.code, await client.wait_closed()
+    finally:
+        await client.close()
+    raise AssertionError("the hello was accepted")
