@@ -46,6 +46,7 @@ def test_what_can_not_be_read_or_sent_is_not_accepted():
         ExtMap(15, "urn:reserved"),
         ExtMap(256, "urn:offered-for-choice"),
         ExtMap(4, "urn:" + "x" * 300),
+        ExtMap(5, "urn:with-attributes", attributes="x"),
     )
     assert RoomExtensions().negotiate(section(*refused, mixed=True), TRANSPORT_CC) == ((), ())
 
