@@ -1,5 +1,6 @@
 import gc
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -158,6 +159,24 @@ def test_a_handle_keeps_its_session_alive() -> None:
         Policy.SRTP_PROFILE_AEAD_AES_128_GCM, make_keys("AEAD_AES_128_GCM", 28).send, Policy.SSRC_ANY_INBOUND
     )
     assert peer.unprotect(rows.get(0)) == rtp(1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the unit of ru_maxrss differs, or it is missing")
+def test_sessions_that_nobody_holds_are_freed() -> None:
+    import resource
+
+    def make(count: int) -> None:
+        for _ in range(count):
+            rows.put(0, rtp(1))
+            assert protect_rows(rows.pointers, 0, [SrtpOutbound(keys).handle]) == []
+        gc.collect()
+
+    rows = Rows(1)
+    keys = make_keys("AEAD_AES_128_GCM", 28)
+    make(500)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    make(5000)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4 * 1024
 
 
 def test_a_removed_stream_is_forgotten_alone() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfu.net import mmsg
-from sfu.net.address import address_key, format_address
+from sfu.net.address import address_key
 from sfu.net.destinations import DestinationTable
 from sfu.net.mmsg import MmsgSocket, run_starts, socket_class
 from sfu.net.udp import UdpSocket
@@ -269,17 +269,3 @@ def test_a_taken_port_is_an_os_error(drops: Counter[str]) -> None:
     with pytest.raises(OSError):
         socket_class()("127.0.0.1", first.port, drops, 8)
     first.close()
-
-
-def test_the_destination_table_grows_and_keeps_what_it_has() -> None:
-    table = DestinationTable()
-    slots = [table.add() for _ in range(600)]
-    assert len(set(slots)) == 600
-    table.point(slots[0], 3, address_key("192.0.2.1", 5))
-    table.add()
-    more = [table.add() for _ in range(600)]
-    assert not set(more) & set(slots)
-    assert table.socket_of[slots[0]] == 3
-    assert format_address(table.keys[slots[0]]) == "192.0.2.1:5"
-    table.release(slots[0])
-    assert table.socket_of[slots[0]] == -1

@@ -176,6 +176,15 @@ class Connected:
         self.server.close()
 
 
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def host(request: pytest.FixtureRequest) -> str:
+    try:
+        UdpSocket(request.param, 0, Counter(), 1).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    return str(request.param)
+
+
 @pytest.fixture
 async def setup(host: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Connected]:
     # aioice leaves loopback out; it is the only address that every machine has.
