@@ -79,6 +79,11 @@ class Producer:
     def forwards(self) -> bool:
         return not (self.paused or self.closed)
 
+    @property
+    def in_demand(self) -> bool:
+        """Whether repairs and keyframes would be of use to anybody."""
+        return self.forwards and bool(self.consumers)
+
     def set_owner_paused(self, paused: bool, now: float) -> None:
         """By whoever publishes it."""
         self._set_flags(paused, self.host_paused, now)
@@ -116,12 +121,12 @@ class Producer:
 
     def request_keyframe(self, now: float) -> None:
         """Ask the publisher for a keyframe, at once or as soon as the minimum interval allows. Nothing for audio."""
-        if self.kind == "video" and self.forwards:
+        if self.kind == "video" and self.in_demand:
             self.keyframes.demand(now)
 
     def keyframe_packet(self, sender_ssrc: int, now: float) -> RtcpPacket | None:
         """The PLI (or FIR, where the publisher knows only that) that is to be sent now."""
-        if not self.forwards or self.stream.ssrc is None or not self.keyframes.poll(now):
+        if not self.in_demand or self.stream.ssrc is None or not self.keyframes.poll(now):
             return None
         if not self._by_fir:
             return Pli(sender_ssrc, self.stream.ssrc)

@@ -243,7 +243,7 @@ class Publisher:
             due = min(due, self._estimator.next_due())
         for producer in self.producers.values():
             stream = producer.stream
-            if stream.ssrc is None or not producer.forwards:
+            if stream.ssrc is None or not producer.in_demand:
                 continue
             due = min(due, producer.keyframes.next_due())
             if stream.nack is not None:
@@ -291,7 +291,7 @@ class Publisher:
         """NACK and keyframe requests for one producer."""
         stream = producer.stream
         packets: list[RtcpPacket] = []
-        if stream.ssrc is None or not producer.forwards:
+        if stream.ssrc is None or not producer.in_demand:
             return packets
         if stream.nack is not None and stream.nack.next_due() <= now:
             missing, gave_up = stream.nack.due(now)

@@ -1,0 +1,213 @@
+"""The columnar fan-out against a scalar one: every byte of every packet."""
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfu.media.egress import (
+    DROP_BEFORE_START,
+    DROP_NOT_ACCEPTED,
+    DROP_OVERWRITTEN,
+    Egress,
+    ForwardBatch,
+    Retransmission,
+)
+from sfu.media.fanout import FanoutTable
+from sfu.media.pool import PacketPool
+from sfu.media.ports import PortTable
+from sfu.rtp.ntp import abs_send_time
+
+NOW = 1234.567
+ONE_BYTE_HEAD = bytes([0xBE, 0xDE, 0, 2, 0x11, 0, 0, 0x22, 0, 0, 0, 0])
+TWO_BYTE_HEAD = bytes([0x10, 0x00, 0, 3, 1, 2, 0, 0, 2, 3, 0, 0, 0, 0, 0, 0])
+
+
+def canonical(seq: int, timestamp: int, payload_type: int, payload: bytes, two_byte: bool) -> bytes:
+    head = struct.pack("!BBHII", 0x90, 0x80 | payload_type, seq & 0xFFFF, timestamp, 0xDEAD)
+    return head + (TWO_BYTE_HEAD if two_byte else ONE_BYTE_HEAD) + payload
+
+
+class World:
+    def __init__(self, max_rows: int = 1024) -> None:
+        self.pool = PacketPool(64)
+        self.table = FanoutTable()
+        self.ports = PortTable()
+        self.egress = Egress(self.pool, self.table, self.ports, max_rows)
+        self.batch = ForwardBatch(self.pool)
+
+    def store(self, owner: int, ext_seq: int, packet: bytes) -> int:
+        slot, _ = self.pool.reserve(1)
+        self.pool.commit(1)
+        start = 40 + slot % 3
+        header_len = 16 + 4 * packet[15]
+        self.pool.rows[slot][start : start + len(packet)] = packet
+        self.pool.assign(slot, owner, ext_seq, start, start + header_len, start + len(packet))
+        return slot
+
+    def collect(self) -> list[tuple[int, bytes]]:
+        return [
+            (int(self.egress.port[row]), bytes(self.egress.data[row, : int(self.egress.length[row])]))
+            for rows in self.egress.build(self.batch, NOW)
+            for row in range(rows)
+        ]
+
+
+def scalar(packet: bytes, ssrc: int, seq: int, timestamp_offset: int, transport_seq: int) -> bytes:
+    """One packet for one consumer, written field by field."""
+    out = bytearray(packet)
+    struct.pack_into("!H", out, 2, seq & 0xFFFF)
+    timestamp = struct.unpack_from("!I", out, 4)[0]
+    struct.pack_into("!II", out, 4, (timestamp + timestamp_offset) & 0xFFFFFFFF, ssrc)
+    sequence_at, time_at = (17, 20) if out[12] == 0xBE else (18, 22)
+    struct.pack_into("!H", out, sequence_at, transport_seq & 0xFFFF)
+    out[time_at : time_at + 3] = abs_send_time(NOW).to_bytes(3)
+    return bytes(out)
+
+
+consumers = st.lists(
+    st.fixed_dictionaries(
+        {
+            "port": st.integers(0, 6),
+            "ssrc": st.integers(0, 0xFFFFFFFF),
+            "seq_offset": st.integers(-70000, 140000),
+            "timestamp_offset": st.one_of(st.just(0), st.integers(0, 0xFFFFFFFF)),
+            "first_ext_seq": st.one_of(st.just(0), st.integers(65536, 65546)),
+            "types": st.sets(st.sampled_from([96, 98]), min_size=1),
+        }
+    ),
+    max_size=12,
+)
+packets = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.integers(0, 0xFFFFFFFF),
+        st.sampled_from([96, 98]),
+        st.binary(max_size=40),
+        st.booleans(),
+    ),
+    max_size=20,
+)
+
+
+@given(
+    streams=st.lists(consumers, min_size=3, max_size=3),
+    arrivals=packets,
+    counters=st.lists(st.integers(0, 70000), min_size=7, max_size=7),
+    max_rows=st.sampled_from([1, 7, 1024]),
+)
+def test_a_batch_equals_packets_written_one_by_one(streams, arrivals, counters, max_rows):
+    world = World(max_rows)
+    world.ports.next_transport_seq[:7] = counters
+    rows_of = [[add(world, consumer) for consumer in stream] for stream in streams]
+    stored = []
+    for index, (stream, timestamp, payload_type, payload, two_byte) in enumerate(arrivals):
+        ext_seq = 65536 + index
+        packet = canonical(ext_seq, timestamp, payload_type, payload, two_byte)
+        slot = world.store(stream + 1, ext_seq, packet)
+        world.batch.add(slot, stream + 1, ext_seq, payload_type, row_indices(rows_of[stream]))
+        stored.append((stream, ext_seq, payload_type, packet))
+
+    expected = []
+    transport_seqs = list(counters)
+    for port in range(7):
+        for stream, ext_seq, payload_type, packet in stored:
+            for consumer in streams[stream]:
+                wanted = payload_type in consumer["types"] and ext_seq >= consumer["first_ext_seq"]
+                if consumer["port"] != port or not wanted:
+                    continue
+                seq = ext_seq - consumer["seq_offset"]
+                out = scalar(packet, consumer["ssrc"], seq, consumer["timestamp_offset"], transport_seqs[port])
+                transport_seqs[port] += 1
+                expected.append((port, out))
+    assert world.collect() == expected
+    assert len(world.batch) == 0
+    assert world.ports.next_transport_seq[:7].tolist() == transport_seqs
+    assert int(world.table.packets.sum()) == len(expected)
+    assert int(world.table.bytes.sum()) == sum(len(data) for _, data in expected)
+
+
+def add(world: World, consumer: dict) -> int:
+    row = world.table.add(consumer["ssrc"], consumer["port"], consumer["types"])
+    world.table.seq_offset[row] = consumer["seq_offset"]
+    world.table.first_ext_seq[row] = consumer["first_ext_seq"]
+    world.table.timestamp_offset[row] = consumer["timestamp_offset"]
+    return row
+
+
+def row_indices(rows: list[int]) -> np.ndarray:
+    return np.array(rows, dtype=np.int64)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def one_row(world: World, **changes) -> int:
+    consumer = {
+        "port": 0,
+        "ssrc": 5,
+        "seq_offset": 0,
+        "first_ext_seq": 0,
+        "timestamp_offset": 0,
+        "types": {96},
+        **changes,
+    }
+    return add(world, consumer)
+
+
+def test_a_packet_whose_row_was_taken_meanwhile_is_not_sent(world):
+    row = one_row(world)
+    slot = world.store(1, 65536, canonical(0, 0, 96, b"old", False))
+    world.batch.add(slot, 1, 65536, 96, row_indices([row]))
+    for number in range(world.pool.slots):
+        world.store(1, 70000 + number, canonical(0, 0, 96, b"new", False))
+    assert world.collect() == []
+    assert world.egress.drops[DROP_OVERWRITTEN] == 1
+
+
+def test_drops_are_counted_by_reason(world):
+    too_early = one_row(world, first_ext_seq=65537)
+    other_codec = one_row(world, types={98})
+    slot = world.store(1, 65536, canonical(0, 0, 96, b"x", False))
+    world.batch.add(slot, 1, 65536, 96, row_indices([too_early, other_codec]))
+    assert world.collect() == []
+    assert world.egress.drops[DROP_BEFORE_START] == 1
+    assert world.egress.drops[DROP_NOT_ACCEPTED] == 1
+
+
+def test_nothing_is_sent_for_a_row_that_was_freed_while_its_packet_waited(world):
+    row = one_row(world)
+    slot = world.store(1, 65536, canonical(0, 0, 96, b"x", False))
+    world.batch.add(slot, 1, 65536, 96, row_indices([row]))
+    world.table.remove(row)
+    assert world.collect() == []
+
+
+def test_many_consumers_and_packets_pass_through_a_small_matrix():
+    world = World(max_rows=10)
+    rows = [one_row(world, port=index % 7, ssrc=index) for index in range(100)]
+    for number in range(60):
+        slot = world.store(1, 65536 + number, canonical(0, 0, 96, bytes([number]), False))
+        world.batch.add(slot, 1, 65536 + number, 96, row_indices(rows))
+    sent = world.collect()
+    assert len(sent) == 6000
+    assert len({(data[8:12], data[2:4]) for _, data in sent}) == 6000
+
+
+def test_a_retransmission_is_the_packet_in_rtx_form(world):
+    packet = canonical(7, 1000, 96, b"payload", False)
+    slot = world.store(1, 65543, packet)
+    wanted = Retransmission(slot, 1, 65543, 0, 0xBEEF, 97, 500, 42, 24)
+    gone = Retransmission(slot, 1, 65544, 0, 0xBEEF, 97, 501, 43, 24)
+    sent = [
+        bytes(world.egress.data[row, : int(world.egress.length[row])])
+        for rows in world.egress.build_retransmissions([gone, wanted], NOW)
+        for row in range(rows)
+    ]
+    rtx = bytearray(packet[:24] + struct.pack("!H", 42) + b"payload")
+    rtx[1] = 0x80 | 97
+    assert sent == [scalar(bytes(rtx), 0xBEEF, 500, 24, 0)]

@@ -1,0 +1,36 @@
+from sfu.media.fanout import ActiveRows, FanoutTable
+
+
+def test_rows_are_reused_clean():
+    table = FanoutTable()
+    row = table.add(1, 2, {96})
+    table.packets[row] = 9
+    table.timestamp_offset[row] = 5
+    table.remove(row)
+    assert not table.accepts[row].any()
+    again = table.add(3, 4, {111})
+    assert again == row
+    assert table.packets[again] == 0
+    assert table.timestamp_offset[again] == 0
+    assert table.accepts[again].nonzero()[0].tolist() == [111]
+
+
+def test_growing_keeps_what_was_there():
+    table = FanoutTable()
+    rows = [table.add(ssrc, ssrc, {ssrc % 128}) for ssrc in range(1000)]
+    assert len(set(rows)) == 1000
+    assert [int(table.ssrc[row]) for row in rows] == list(range(1000))
+    assert all(table.accepts[row, ssrc % 128] for ssrc, row in enumerate(rows))
+
+
+def test_a_change_leaves_the_rows_of_packets_already_queued_alone():
+    active = ActiveRows()
+    active.activate(3, takes_red=True)
+    queued = active.all
+    active.activate(4, takes_red=False)
+    assert queued.tolist() == [3]
+    assert active.all.tolist() == [3, 4]
+    assert active.without_red.tolist() == [4]
+    active.deactivate(3)
+    active.deactivate(99)
+    assert active.all.tolist() == [4]
