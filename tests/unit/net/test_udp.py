@@ -170,11 +170,11 @@ def test_a_send_fails_alone(host: str, peers: list[socket.socket], drops: Counte
     table.point(good, 0, address_key(*peers[0].getsockname()[:2]))
     # Port 0 is nowhere: EINVAL.
     table.point(bad, 0, address_key(host, 0))
-    matrix = np.arange(4, dtype=np.uint8)[:, None].repeat(STRIDE, axis=1)
-    sent = udp.send_rows(matrix, np.arange(4), 0, np.full(4, 10, np.int32), np.array([good, bad, bad, good]), table)
-    assert sent == 2
-    assert [peers[0].recv(100) for _ in range(2)] == [bytes([0]) * 10, bytes([3]) * 10]
-    assert drops["send_error"] == 2
+    matrix = np.arange(9, dtype=np.uint8)[:, None].repeat(STRIDE, axis=1)
+    slots = np.array([good] * 4 + [bad] * 2 + [good] * 3)
+    assert udp.send_rows(matrix, np.arange(9), COLUMN, np.full(9, 10, np.int32), slots, table) == 7
+    assert [peers[0].recv(100)[0] for _ in range(7)] == [0, 1, 2, 3, 6, 7, 8]
+    assert drops == {"send_error": 2}
     udp.close()
 
 
