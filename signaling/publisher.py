@@ -61,15 +61,15 @@ class Publisher:
                 raise LiveError("invalid_sdp", str(error)) from None
             if connection is not self._connection:
                 await self._replace(connection)
+            answer: str | None
             try:
                 answer = await self._carry_out(connection, plan)
             except MediaError as error:
-                logger.warning("publish connection of %s failed: %s", self._participant_id, error.code)
+                logger.info("publish connection of %s failed: %s", self._participant_id, error.code)
+                answer = None
+            if answer is None or connection is not self._connection:
+                # The worker failed; or, while it was being asked, the participant was taken off the stage.
                 await self._drop(connection)
-                raise LiveError("media_unavailable") from None
-            if connection is not self._connection:
-                # Taken off the stage, replaced, or the worker died, while the worker was being asked.
-                await self._close_transport(connection)
                 self._require_stage()
                 raise LiveError("media_unavailable")
             return connection.id, answer
