@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from . import rtcp, sdp
 from .api import User
-from .raw_streams import OpusStream, ReceivedStream, Vp8Stream
+from .raw_streams import Link, OpusStream, ReceivedStream, Vp8Stream
 from .raw_transport import RawTransport
 from .waiting import until
 from .ws import Message, SocketClosed, WsClient
@@ -45,6 +45,7 @@ class Publisher:
     def __init__(self, ws: WsClient, rewrite: AddressRewrite, srtp_profiles: Any, setup: str) -> None:
         self.transport = RawTransport(srtp_profiles)
         self.transport.on_rtcp = self._feedback
+        self._link = Link(self.transport.send_rtp)
         self.streams: dict[str, Stream] = {}
         """By source."""
         self.feedback: list[rtcp.Packet] = []
@@ -94,7 +95,7 @@ class Publisher:
     def _start(self, source: str) -> None:
         track = self._tracks[source]
         make = Vp8Stream if track.kind == "video" else OpusStream
-        stream = make(self.transport.send_rtp, track)
+        stream = make(self._link, track)
         self.streams[source] = stream
         self._tasks[source] = asyncio.create_task(self._pace(stream))
 

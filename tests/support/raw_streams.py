@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 import time
@@ -28,12 +29,23 @@ class SentStream(Protocol):
     def sender_report(self) -> bytes: ...
 
 
+class Link:
+    """What the streams of one connection share: where packets go, and the count that transport-cc gives them."""
+
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self.send = send
+        self._transport_seqs = itertools.count(1)
+
+    def next_transport_seq(self) -> int:
+        return next(self._transport_seqs) & 0xFFFF
+
+
 class _Sender:
     """Numbers and sends packets, remembers them, and answers NACK by RTX where that was negotiated."""
 
-    def __init__(self, send: Callable[[bytes], None], track: sdp.SentTrack, payload_type: int, clock_hz: int) -> None:
+    def __init__(self, link: Link, track: sdp.SentTrack, payload_type: int, clock_hz: int) -> None:
         self.ssrc = track.ssrc
-        self._send = send
+        self._link = link
         self._track = track
         self._payload_type = payload_type
         self._clock_hz = clock_hz
@@ -60,7 +72,7 @@ class _Sender:
         if len(self._order) > HISTORY_LEN:
             del self._history[self._order.popleft()]
         if not self.withheld(self.packets):
-            self._send(self._packet(self._payload_type, self.seq, self.timestamp, self.ssrc, marker, payload))
+            self._link.send(self._packet(self._payload_type, self.seq, self.timestamp, self.ssrc, marker, payload))
         self.seq = self.seq + 1 & 0xFFFF
         self.packets += 1
         self.octets += len(payload)
@@ -70,7 +82,7 @@ class _Sender:
         return header + self._extensions() + payload
 
     def _extensions(self) -> bytes:
-        """MID, abs-send-time, and one that the server has never heard of and must hand on."""
+        """MID, abs-send-time, transport-cc, and one that the server has never heard of and must hand on."""
         ids = sdp.EXTENSION_IDS
         send_time = round(time.monotonic() * (1 << 18)) & 0xFFFFFF
         mid = self._track.mid.encode()
@@ -79,6 +91,8 @@ class _Sender:
             + mid
             + bytes([ids[sdp.ABS_SEND_TIME_URI] << 4 | 2])
             + send_time.to_bytes(3, "big")
+            + bytes([ids[sdp.TRANSPORT_CC_URI] << 4 | 1])
+            + self._link.next_transport_seq().to_bytes(2, "big")
             + bytes([ids[sdp.UNKNOWN_URI] << 4 | 1])
             + UNKNOWN_VALUE
         )
@@ -99,7 +113,7 @@ class _Sender:
         timestamp, marker, payload = self._history[seq]
         assert self._track.rtx_ssrc is not None
         body = struct.pack("!H", seq) + payload
-        self._send(self._packet(sdp.VP8_RTX_PT, self._rtx_seq, timestamp, self._track.rtx_ssrc, marker, body))
+        self._link.send(self._packet(sdp.VP8_RTX_PT, self._rtx_seq, timestamp, self._track.rtx_ssrc, marker, body))
         self._rtx_seq = self._rtx_seq + 1 & 0xFFFF
 
     def sender_report(self) -> bytes:
@@ -118,8 +132,8 @@ class Vp8Stream(_Sender):
 
     interval_s = 1 / clips.VIDEO_FPS
 
-    def __init__(self, send: Callable[[bytes], None], track: sdp.SentTrack) -> None:
-        super().__init__(send, track, sdp.VP8_PT, clips.VIDEO_CLOCK_HZ)
+    def __init__(self, link: Link, track: sdp.SentTrack) -> None:
+        super().__init__(link, track, sdp.VP8_PT, clips.VIDEO_CLOCK_HZ)
         self._clip = clips.vp8_clip()
         self._position = 0
         self.frames = 0
@@ -143,8 +157,8 @@ class OpusStream(_Sender):
 
     interval_s = clips.AUDIO_PACKET_S
 
-    def __init__(self, send: Callable[[bytes], None], track: sdp.SentTrack) -> None:
-        super().__init__(send, track, sdp.OPUS_PT, clips.AUDIO_CLOCK_HZ)
+    def __init__(self, link: Link, track: sdp.SentTrack) -> None:
+        super().__init__(link, track, sdp.OPUS_PT, clips.AUDIO_CLOCK_HZ)
         self._clip = clips.opus_clip()
         self._position = 0
 
