@@ -128,25 +128,28 @@ export class Publisher extends EventTarget {
     this.#negotiate().catch(() => {});
   }
 
-  /** One offer at a time: a change during a negotiation is taken up by another round after it. */
+  /** One offer at a time: changes of one turn of the event loop share an offer, later ones get another round after it. */
   #negotiate() {
     this.#dirty = true;
-    this.#negotiation ??= this.#negotiateUntilClean().finally(() => {
-      this.#negotiation = null;
-    });
+    this.#negotiation ??= this.#negotiateUntilClean();
     return this.#negotiation;
   }
 
   async #negotiateUntilClean() {
-    while (this.#dirty && this.#allowed && this.#signaling.connected) {
-      this.#dirty = false;
-      if (!this.pc && this.#wanted.size === 0) return;
-      const pc = (this.pc ??= this.#createConnection());
-      try {
-        await this.#offer(pc);
-      } catch (error) {
-        if (pc === this.pc) this.#offerFailed(error);
+    try {
+      await null;
+      while (this.#dirty && this.#allowed && this.#signaling.connected) {
+        this.#dirty = false;
+        if (!this.pc && this.#wanted.size === 0) return;
+        const pc = (this.pc ??= this.#createConnection());
+        try {
+          await this.#offer(pc);
+        } catch (error) {
+          if (pc === this.pc) return this.#offerFailed(error);
+        }
       }
+    } finally {
+      this.#negotiation = null;
     }
   }
 
