@@ -128,15 +128,19 @@ class SrtpOutbound:
 def protect_rows(pointers: RowPointers, first_row: int, handles: Sequence[CData]) -> list[int]:
     """Encrypt row `first_row + i` in place with `handles[i]`, a `SrtpOutbound.handle`, for every i.
 
-    Plain lengths are in `pointers.lengths`, and so are the encrypted ones afterwards. Returns the indices i that
-    failed: these rows are still in clear or half done and must never be sent. `ValueError` when any row is too long to
-    be given its trailer; nothing is encrypted then.
+    Plain lengths are in `pointers.lengths`, and so are the encrypted ones afterwards. Returns the indices i that failed,
+    among them those longer than `max_plain_length`: these rows are still in clear or half done and must never be sent.
+    `ValueError` when there are not so many rows.
     """
-    end = first_row + len(handles)
     if not handles:
         return []
-    if end > len(pointers.rows) or int(pointers.lengths[first_row:end].max()) > pointers.max_plain_length:
-        raise ValueError("a packet does not fit its row together with its authentication tag")
+    end = first_row + len(handles)
+    if end > len(pointers.rows):
+        raise ValueError("there are more handles than rows")
+    lengths = pointers.lengths[first_row:end]
+    if lengths.max() > pointers.max_plain_length:
+        # libsrtp refuses what is shorter than a header, and one packet that is too long must not hold up the others.
+        lengths[lengths > pointers.max_plain_length] = 0
     codes = list(map(lib.srtp_protect, handles, pointers.rows[first_row:end], pointers.length_pointers[first_row:end]))
     return [i for i, code in enumerate(codes) if code] if any(codes) else []
 
