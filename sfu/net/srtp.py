@@ -128,9 +128,9 @@ class SrtpOutbound:
 def protect_rows(pointers: RowPointers, first_row: int, handles: Sequence[CData]) -> list[int]:
     """Encrypt row `first_row + i` in place with `handles[i]`, a `SrtpOutbound.handle`, for every i.
 
-    Plain lengths are in `pointers.lengths`, and so are the encrypted ones afterwards. Returns the indices i that failed,
-    among them those longer than `max_plain_length`: these rows are still in clear or half done and must never be sent.
-    `ValueError` when there are not so many rows.
+    Plain lengths are in `pointers.lengths`, and so are the encrypted ones afterwards. Returns the indices i that
+    failed, among them those longer than `max_plain_length`: these rows are still in clear or half done and must never
+    be sent. `ValueError` when there are not so many rows.
     """
     if not handles:
         return []
