@@ -151,14 +151,9 @@ export class Signaling extends EventTarget {
    */
   #receive(socket, data) {
     if (socket !== this.#socket) return;
-    /** @type {Message} */
-    let message;
-    try {
-      message = JSON.parse(String(data));
-    } catch {
-      return;
-    }
     if (this.connected) this.#expectTraffic(socket);
+    const message = parse(data);
+    if (!message) return;
     if (message.type === "welcome") {
       this.#welcomed(socket, /** @type {Welcome} */ (/** @type {unknown} */ (message)));
     } else if (typeof message.id === "string") {
@@ -292,6 +287,19 @@ export class Signaling extends EventTarget {
   #setStatus(detail) {
     this.status = detail.status;
     this.dispatchEvent(new CustomEvent("status", { detail }));
+  }
+}
+
+/**
+ * @param {unknown} data
+ * @returns {Message | null} null where it is no message of the protocol
+ */
+function parse(data) {
+  try {
+    const message = JSON.parse(String(data));
+    return typeof message?.type === "string" ? message : null;
+  } catch {
+    return null;
   }
 }
 
