@@ -24,6 +24,8 @@ LOCK_KEY = 0x47524D49
 """Ours among a database's advisory locks ("GRMI")."""
 LOCK_POLL_S = 0.1
 LOCK_TIMEOUT_S = 60.0
+MIGRATION_TIMEOUT_S = 3600.0
+"""A pool's own limit is meant for the queries of a request; an index on a large table takes its time."""
 
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
@@ -94,7 +96,7 @@ async def _apply_next(connection: asyncpg.Connection, migrations: list[Migration
         migration = migrations[len(done)]
         logger.info("applying migration %d (%s)", migration.version, migration.name)
         try:
-            await connection.execute(migration.sql)
+            await connection.execute(migration.sql, timeout=MIGRATION_TIMEOUT_S)
         except asyncpg.PostgresError as error:
             raise MigrationError(f"migration {migration.version} ({migration.name}) failed: {error}") from error
         await connection.execute(

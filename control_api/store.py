@@ -126,8 +126,8 @@ class Database:
 class PostgresStore:
     """`signaling.ports.Store`, one transaction per method.
 
-    Every write locks the session's row first. The triggers that keep its counts would take that lock last, and two
-    writes that touch several participants could then wait for each other.
+    Every write locks the session's row first, so that the writes of one session happen one after another: the end of a
+    session would otherwise overlook, and then be refused because of, somebody who is joining in the same moment.
 
     A connection that is lost during a commit leaves open whether it happened: `StoreUnavailable` is raised, and every
     method but `create_session` may simply be called again. Rows that contradict the schema's constraints raise

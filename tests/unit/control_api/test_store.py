@@ -173,7 +173,25 @@ async def test_writes_to_unknown_rows_are_told(store: Store) -> None:
         await store.save_settings(unknown, SessionSettings())
 
 
-async def test_many_writers_of_one_session_do_not_block_each_other_for_good(store: Store) -> None:
+async def test_the_end_waits_for_somebody_who_is_joining_and_closes_them_too(store: Store, database: Database) -> None:
+    session = await started(store)
+    async with database.transaction() as joining:
+        await joining.execute(
+            "insert into live_participants (session_id, user_id, name, role) values ($1, 'late', 'Late', 'viewer')",
+            session.id,
+        )
+        ending = asyncio.create_task(store.end_session(session.id, "host_ended", START + timedelta(hours=1)))
+        async with database.connection() as watcher:
+            while not await watcher.fetchval("select count(*) from pg_locks where not granted"):
+                assert not ending.done()
+    await ending
+    seen = await store.get_session(session.id)
+    assert seen is not None
+    assert (seen.status, seen.viewer_count) == ("ended", 0)
+    assert {participant.status for participant in await store.participants(session.id)} == {"left"}
+
+
+async def test_many_writers_of_one_session_all_get_through(store: Store) -> None:
     session = await started(store)
     viewers = [member(session, Role.VIEWER) for _ in range(60)]
     await asyncio.gather(*(store.upsert_participant(viewer) for viewer in viewers))
