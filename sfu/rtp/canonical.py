@@ -45,6 +45,7 @@ EXTENSION_IDS: Final[dict[str, int]] = {
     ABS_CAPTURE_TIME_URI: 10,
     DEPENDENCY_DESCRIPTOR_URI: 11,
 }
-"""Canonical ids by URI. Ids 12-14 and 16-255 are given, room by room, to extensions that are not listed here."""
+"""Canonical ids by URI. Ids 12-14 are given, room by room, to extensions that are not listed here. Higher ones would be
+allowed by RFC 8285, but Firefox refuses an offer that has them."""
 
 FIRST_FREE_EXTENSION_ID: Final = 12

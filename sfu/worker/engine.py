@@ -241,9 +241,12 @@ class Engine:
         reason = srtp.unprotect_rtcp(self._pool_pointers, row)
         if reason is not None:
             return reason
-        plain_length = int(self._pool_pointers.lengths[row])
+        data = self._pool.rows[row][HEADROOM : HEADROOM + int(self._pool_pointers.lengths[row])]
+        sender_ssrc = int.from_bytes(data[4:8])
+        if not transport.remembers_rtcp_sender(sender_ssrc):
+            srtp.remove_stream(sender_ssrc)
         try:
-            packets = parse_compound(self._pool.rows[row][HEADROOM : HEADROOM + plain_length])
+            packets = parse_compound(data)
         except ValueError:
             return "rtcp_malformed"
         if transport.publisher is not None:

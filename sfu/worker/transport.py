@@ -22,6 +22,10 @@ from .messages import MediaError, RemoteTransportParameters, TransportState
 from .timers import Timers
 
 
+MAX_RTCP_SENDERS = 64
+"""A peer speaks of itself under one SSRC for each source it sends and one for its reports."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plumbing:
     """What all transports of a worker share."""
@@ -58,6 +62,7 @@ class Transport(Endpoint):
         self.srtp_in: SrtpInbound | None = None
         self.srtp_out: SrtpOutbound | None = None
         self.srtp_profile: str | None = None
+        self._rtcp_senders: set[int] = set()
         self._plumbing = plumbing
         self._remote: RemoteTransportParameters | None = None
         self._dtls_started = False
@@ -103,6 +108,12 @@ class Transport(Endpoint):
         """Encrypt and send a compound packet; nothing before DTLS has connected."""
         if self.srtp_out is not None:
             self._send(self.srtp_out.protect_rtcp(compound))
+
+    def remembers_rtcp_sender(self, ssrc: int) -> bool:
+        """Whether libsrtp may keep its state about this sender of RTCP. A peer could fill the memory with others."""
+        if len(self._rtcp_senders) < MAX_RTCP_SENDERS:
+            self._rtcp_senders.add(ssrc)
+        return ssrc in self._rtcp_senders
 
     def schedule(self) -> None:
         """Look again at what is due, after something touched the publishing or receiving half."""
