@@ -1,0 +1,132 @@
+"""web/ui: signing in, the list of sessions, and going live."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.support.waiting import until
+from tests.web.fake_server import SESSION_ID, FakeServer, session, token_for
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+NO_DEVICES = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError'); };"
+
+
+async def sign_in(page: Page, server: FakeServer, path: str = "/", name: str = "Hana") -> None:
+    await page.goto(server.url + path)
+    await page.get_by_label("Your name").fill(name)
+    await page.get_by_role("button", name="Continue").click()
+
+
+async def test_signing_in_by_name_leads_to_the_list_and_lasts_for_the_tab(page: Page, server: FakeServer) -> None:
+    await sign_in(page, server)
+    await expect(page.get_by_role("heading", name="Live now")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_test_id("signed-in-name")).to_have_text("Hana")
+    other = await page.context.new_page()
+    await other.goto(server.url)
+    await expect(other.get_by_label("Your name")).to_be_visible()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_label("Your name")).to_be_visible()
+
+
+async def test_a_server_that_gives_no_tokens_takes_one(page: Page, server: FakeServer) -> None:
+    server.dev_tokens = False
+    await sign_in(page, server)
+    field = page.get_by_label("Access token")
+    await field.fill("nonsense")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("alert")).to_have_text("This is not an access token.")
+    await field.fill(token_for("u-zoe", "Zoë"))
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_test_id("signed-in-name")).to_have_text("Zoë")
+
+
+@pytest.mark.parametrize(("given", "left"), [("#token={}", ""), (f"#/s/{SESSION_ID}?token={{}}", f"#/s/{SESSION_ID}")])
+async def test_a_token_in_the_address_signs_in_and_is_wiped(
+    page: Page, server: FakeServer, given: str, left: str
+) -> None:
+    await page.goto(f"{server.url}/{given.format(token_for('u-zoe', 'Zoe'))}")
+    await expect(page.get_by_test_id("signed-in-name")).to_have_text("Zoe")
+    assert await page.evaluate("location.hash") == left
+
+
+async def test_a_link_to_a_session_survives_signing_in(page: Page, server: FakeServer) -> None:
+    await sign_in(page, server, f"/#/s/{SESSION_ID}")
+    await expect(page.get_by_role("heading", name="Baking bread")).to_be_visible()
+    assert (await server.wait_for("hello"))["token"] == token_for("u-hana", "Hana")
+
+
+async def test_the_list_shows_what_is_live_and_reads_nothing_as_html(page: Page, server: FakeServer) -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    server.sessions = [session(title=hostile, description=hostile, host_name=hostile, viewer_count=12)]
+    await sign_in(page, server, name=hostile)
+    card = page.get_by_test_id("session-card")
+    await expect(card).to_contain_text(hostile)
+    await expect(card).to_contain_text("12")
+    assert await page.locator("img").count() == 0
+    server.sessions = []
+    await expect(card).to_have_count(0, timeout=15_000)
+    await expect(page.get_by_role("status")).to_contain_text("Nobody is live")
+
+
+async def test_going_live_sends_the_form_and_keeps_the_camera(page: Page, server: FakeServer) -> None:
+    server.as_person("Hana", "host")
+    await sign_in(page, server)
+    await page.get_by_role("button", name="Go live").click()
+    preview = page.get_by_test_id("preview")
+    await until(lambda: preview.evaluate("(video) => video.videoWidth"), "the preview shows the camera")
+    await page.get_by_label("Title").fill("  Bread ")
+    await page.get_by_label("Description").fill("With seeds")
+    await page.get_by_label("Approval needed").uncheck()
+    await page.get_by_role("button", name="Start session").click()
+    offer = await server.wait_for("publish_offer")
+    assert set(offer["sources"].values()) <= {"camera", "microphone"}
+    assert server.started == [
+        {
+            "title": "Bread",
+            "description": "With seeds",
+            "session_type": "camera",
+            "allow_guests": True,
+            "require_approval": False,
+        }
+    ]
+    assert page.url.endswith(f"#/s/{SESSION_ID}")
+
+
+async def test_refused_devices_are_explained_and_do_not_stop_a_host(page: Page, server: FakeServer) -> None:
+    server.as_person("Hana", "host")
+    await page.add_init_script(NO_DEVICES)
+    await sign_in(page, server)
+    await page.get_by_role("button", name="Go live").click()
+    await expect(page.get_by_test_id("device-status")).to_contain_text("not allowed")
+    await page.get_by_role("button", name="Continue without").click()
+    await page.get_by_label("Title").fill("Quiet")
+    await page.get_by_role("button", name="Start session").click()
+    await expect(page.get_by_test_id("tile")).to_have_count(1)
+    await expect(page.get_by_test_id("banner")).to_be_empty()
+    assert not server.received["publish_offer"]
+
+
+async def test_an_audio_session_wants_no_camera(page: Page, server: FakeServer) -> None:
+    await sign_in(page, server)
+    await page.get_by_role("button", name="Go live").click()
+    await expect(page.get_by_test_id("device-status")).to_have_text(re.compile("Camera, Microphone"))
+    await page.get_by_role("radio", name="Audio only").check()
+    await expect(page.get_by_test_id("device-status")).to_have_text("Ready: Microphone")
+    await expect(page.get_by_test_id("preview")).to_be_hidden()
+
+
+async def test_who_is_live_already_is_shown_the_way(page: Page, server: FakeServer) -> None:
+    details = {"session_id": SESSION_ID}
+    server.start_answer = (409, {"error": {"code": "already_live", "message": "You are live.", "details": details}})
+    await sign_in(page, server)
+    await page.get_by_role("button", name="Go live").click()
+    await page.get_by_label("Title").fill("Twice")
+    await page.get_by_role("button", name="Start session").click()
+    await expect(page.get_by_role("alert")).to_contain_text("You are live.")
+    await page.get_by_role("link", name="Go to your session").click()
+    await server.wait_for("hello")
