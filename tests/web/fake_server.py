@@ -1,4 +1,4 @@
-"""A server that says what a test wants it to say: the page's files under the real policy, the REST routes, and a scripted WebSocket."""
+"""A server that says what a test wants it to say: the page's files, the REST routes, and a scripted WebSocket."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def guest_request(name: str, **changes: Any) -> Message:
 
 
 class FakeServer:
-    """One session. `welcome` is what the next `hello` gets; `replies` says what a request gets, `ok` where nothing is said."""
+    """One session. `welcome` answers the next `hello`; `replies` says what requests get, `ok` by default."""
 
     def __init__(self) -> None:
         self.dev_tokens = True

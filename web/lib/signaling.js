@@ -25,7 +25,7 @@ export const FINAL_CLOSE_CODES = new Map([
 
 /** Shortest wait before coming back after these codes: the server has asked for less. */
 const PATIENT_CLOSE_CODES = new Map([
-  [4413, 5_000],
+  [1009, 5_000],
   [4429, 5_000],
 ]);
 

@@ -18,7 +18,6 @@ const GOODBYES = {
   session_not_found: "There is no such session.",
   session_ended: "The session has ended.",
   host_lost: "The session has ended: the host's connection was lost.",
-  server_stopped: "The session has ended: the server was stopped.",
   replaced: "You opened this session somewhere else. It goes on there.",
   session_full: "The session is full.",
   unsupported_protocol: "This page is out of date. Reload it.",
