@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import site
 import stat
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from control_api.postgres_folder import PostgresError, is_postmaster
 
 REPOSITORY = Path(__file__).parents[3]
 OWNER = REPOSITORY / "tests" / "support" / "postgres_owner.py"
-PYTHONPATH = os.pathsep.join([str(REPOSITORY), *site.getsitepackages()])
+PYTHONPATH = os.pathsep.join([str(REPOSITORY), str(Path(asyncpg.__file__).parents[1])])
 
 Running = tuple[subprocess.Popen[str], dict[str, str]]
 StartOwner = Callable[..., Running]
