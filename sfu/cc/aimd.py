@@ -30,7 +30,7 @@ class AimdController:
         self.rate_bps = float(start_bps)
         self._min_bps = min_bps
         self._max_bps = max_bps
-        self._state: Usage | None = None
+        self._last_decrease = -math.inf
         self._last_update: float | None = None
         self._link_kbps: float | None = None
         self._link_deviation = 0.4
@@ -42,12 +42,12 @@ class AimdController:
         elapsed = 0.0 if self._last_update is None else min(now - self._last_update, 1.0)
         self._last_update = now
         if usage == "overuse":
-            # One reaction per overuse: the queue needs a round trip to show what the first one did.
-            if self._state != "overuse":
+            # The queue needs a round trip, and the measured rate its window, to show what the last decrease did.
+            if now - self._last_decrease >= rtt:
+                self._last_decrease = now
                 self._decrease(incoming_bps)
         elif usage == "normal" and not self._held_by_loss:
             self._increase(incoming_bps, elapsed, rtt)
-        self._state = usage
 
     def note_loss(self, fraction: float) -> None:
         """`fraction` 0-1 of the packets of the last report interval."""

@@ -260,5 +260,4 @@ def test_whatever_happens_numbers_are_contiguous_unique_and_lead_back(first_seq,
     if consumer.sends:
         for index, original in position.items():
             ext_seq = consumer._map.reverse((first_seq + index) & 0xFFFF, stream.highest_ext_seq)
-            assert ext_seq - 65536 == original - first_in + (first_in & 0xFFFF)
             assert bytes(sfu.pool.packet(stream.cache.find(ext_seq)))[-4:] == original.to_bytes(4)

@@ -196,7 +196,9 @@ def test_transport_cc_feedback_reports_what_arrived(sfu):
     for number in (65534, 65535, 1):
         elements = [(harness.PUBLISHED_TWCC, number.to_bytes(2))]
         sfu.receive([video(number, elements=elements)], 1.0 + (number == 1) * 0.01)
-    (feedback,) = [packet for packet in sfu.requests(sfu.publisher.next_due() + 0.1) if isinstance(packet, TwccFeedback)]
+    (feedback,) = [
+        packet for packet in sfu.requests(sfu.publisher.next_due() + 0.1) if isinstance(packet, TwccFeedback)
+    ]
     assert feedback.base_seq == 65534
     assert feedback.status_count == 4
     assert [seq for seq, _ in feedback.arrivals] == [65534, 65535, 1]

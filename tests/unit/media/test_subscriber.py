@@ -1,0 +1,129 @@
+import math
+
+import pytest
+
+from sfu.media.subscriber import EAGER_ATTEMPTS, EAGER_INTERVAL, REPORT_INTERVAL
+from sfu.rtp.fir import Fir
+from sfu.rtp.nack import Nack
+from sfu.rtp.pli import Pli
+from sfu.rtp.remb import Remb
+from sfu.rtp.rtcp import Bye, SenderReport, SourceDescription, parse_compound
+from sfu.rtp.twcc import build_feedback
+from tests.sim import harness
+from tests.sim.harness import keyframe
+
+
+def test_pli_and_fir_ask_the_producer_once(sfu):
+    producer = sfu.produce(harness.video_parameters())
+    subscriber = sfu.subscriber()
+    consumer = sfu.started(subscriber, producer)
+    ssrc = consumer.parameters.ssrc
+    actions = subscriber.on_rtcp([Pli(9, ssrc), Fir(9, ((ssrc, 1),)), Pli(9, ssrc)], 0.0)
+    assert actions.keyframe_requests == [producer]
+    assert consumer.keyframe_requests == 3
+
+
+def test_no_keyframe_is_asked_for_what_is_paused(sfu):
+    producer = sfu.produce(harness.video_parameters())
+    subscriber = sfu.subscriber()
+    consumer = sfu.started(subscriber, producer)
+    consumer.set_paused(True, 0.0)
+    assert subscriber.on_rtcp([Pli(9, consumer.parameters.ssrc)], 0.0).keyframe_requests == []
+
+
+def test_feedback_about_strangers_is_counted(sfu):
+    subscriber = sfu.subscriber()
+    actions = subscriber.on_rtcp([Pli(9, 4711), Nack(9, 4711, (1,))], 0.0)
+    assert actions.keyframe_requests == []
+    assert actions.retransmissions == []
+    assert subscriber.drops["rtcp_unknown_ssrc"] == 2
+
+
+def test_one_viewer_cannot_touch_anothers_consumer(sfu):
+    producer = sfu.produce(harness.video_parameters())
+    other = sfu.started(sfu.subscriber(), producer)
+    sfu.wake_up([keyframe(1)], 0.0)
+    actions = sfu.subscriber().on_rtcp([Nack(9, other.parameters.ssrc, (1000,))], 0.0)
+    assert actions.retransmissions == []
+
+
+def test_bandwidth_messages_are_kept(sfu):
+    subscriber = sfu.subscriber()
+    subscriber.on_rtcp([Remb(9, 2_000_000, ())], 0.0)
+    assert subscriber.remb_bps == 2_000_000
+    (feedback,) = build_feedback(1, 2, 0, [(5, 1000)])
+    subscriber.on_rtcp([feedback], 0.0)
+    assert subscriber.drops["twcc_never_sent"] == 1
+
+
+def test_the_first_report_follows_the_publishers_promptly(sfu):
+    producer = sfu.produce(harness.video_parameters())
+    subscriber = sfu.subscriber()
+    consumer = sfu.started(subscriber, producer)
+    sfu.wake_up([keyframe(1)], 0.0)
+    assert subscriber.poll(EAGER_INTERVAL) == []
+    sfu.publisher.on_rtcp([SenderReport(harness.VIDEO_SSRC, 1 << 40, 0, 0, 0)], 0.15)
+    assert subscriber.next_due() <= 2 * EAGER_INTERVAL
+    (compound,) = subscriber.poll(2 * EAGER_INTERVAL)
+    report, description = parse_compound(compound)
+    assert isinstance(report, SenderReport)
+    assert report.ssrc == consumer.parameters.ssrc
+    assert isinstance(description, SourceDescription)
+    assert description.chunks[0].items == ((1, b"ana"),)
+    assert subscriber.next_due() == pytest.approx(2 * EAGER_INTERVAL + REPORT_INTERVAL)
+
+
+def test_a_publisher_without_reports_is_not_waited_for_for_ever(sfu):
+    producer = sfu.produce(harness.video_parameters())
+    subscriber = sfu.subscriber()
+    sfu.started(subscriber, producer)
+    sfu.wake_up([keyframe(1)], 0.0)
+    now = 0.0
+    for _ in range(EAGER_ATTEMPTS + 3):
+        now = subscriber.next_due()
+        subscriber.poll(now)
+    assert subscriber.next_due() == pytest.approx(now + REPORT_INTERVAL)
+
+
+def test_many_reports_are_spread_over_datagrams(sfu):
+    producer = sfu.produce(harness.video_parameters())
+    subscriber = sfu.subscriber()
+    for _ in range(60):
+        sfu.started(subscriber, producer)
+    sfu.wake_up([keyframe(1)], 0.0)
+    sfu.publisher.on_rtcp([SenderReport(harness.VIDEO_SSRC, 1 << 40, 0, 0, 0)], 0.0)
+    compounds = subscriber.poll(0.5)
+    assert len(compounds) > 1
+    assert all(len(compound) <= 1200 for compound in compounds)
+    reports = [packet for compound in compounds for packet in parse_compound(compound)]
+    assert sum(isinstance(packet, SenderReport) for packet in reports) == 60
+
+
+def test_a_removed_consumer_says_goodbye_and_is_forgotten(sfu):
+    producer = sfu.produce(harness.video_parameters())
+    subscriber = sfu.subscriber()
+    consumer = sfu.started(subscriber, producer)
+    goodbye = parse_compound(subscriber.remove_consumer(consumer.id, 0.0))[-1]
+    assert isinstance(goodbye, Bye)
+    assert goodbye.ssrcs == (consumer.parameters.ssrc, consumer.parameters.rtx_ssrc)
+    assert subscriber.remove_consumer(consumer.id, 0.0) is None
+    assert math.isinf(subscriber.next_due())
+    assert sfu.wake_up([keyframe(1)], 0.0) == []
+
+
+def test_ssrcs_are_unique_on_a_transport(sfu):
+    producer = sfu.produce(harness.video_parameters())
+    subscriber = sfu.subscriber()
+    consumer = sfu.started(subscriber, producer)
+    with pytest.raises(ValueError):
+        subscriber.add_consumer(consumer, 0.0)
+
+
+def test_closing_stops_everything(sfu):
+    producer = sfu.produce(harness.video_parameters())
+    subscriber = sfu.subscriber()
+    sfu.started(subscriber, producer)
+    sfu.started(subscriber, producer)
+    subscriber.close(0.0)
+    assert producer.consumers == []
+    assert math.isinf(subscriber.next_due())
