@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -168,4 +169,4 @@ class VideoSubscriber:
 
     def longest_freeze(self, until: float) -> float:
         times = [*self.shown_at, until]
-        return max((later - earlier for earlier, later in zip(times, times[1:], strict=False)), default=until)
+        return max((later - earlier for earlier, later in itertools.pairwise(times)), default=until)

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 from sfu.media.keyframes import MAX_INTERVAL, MAX_TRIES, MIN_INTERVAL, KeyframeRequester
@@ -52,7 +53,7 @@ def test_unanswered_requests_back_off_and_end():
     requester = KeyframeRequester()
     requester.demand(0.0)
     times = sent_times(requester, 1000.0)
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps[:4] == [0.5, 1.0, 2.0, 4.0]
     assert max(gaps) == MAX_INTERVAL
     assert len(times) == MAX_TRIES
