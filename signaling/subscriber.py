@@ -216,7 +216,7 @@ class Subscriber:
         for producer in wanted.values():
             if producer.id not in connection.consumers and producer.id not in connection.refused:
                 await self._add(connection, producer)
-        if connection is self._connection and connection.negotiation.wants_offer:
+        if connection.negotiation.wants_offer:
             connection.offer = connection.negotiation.offer(connection.transport)
 
     async def _add(self, connection: _Connection, producer: Producer) -> None:

@@ -241,12 +241,17 @@ class FakePlane:
     def __init__(self) -> None:
         self.rooms: list[FakeRoom] = []
         self.down = False
+        self.hold: asyncio.Event | None = None
+        """Rooms are made, but nobody hears of them before it is set."""
 
     async def create_room(self, room_id: str, listener: MediaListener) -> FakeRoom:
         if self.down:
             raise MediaError("no_worker", "none")
-        self.rooms.append(FakeRoom(listener))
-        return self.rooms[-1]
+        room = FakeRoom(listener)
+        self.rooms.append(room)
+        if self.hold is not None:
+            await self.hold.wait()
+        return room
 
 
 class FakeLink:

@@ -72,6 +72,18 @@ async def test_a_worker_that_dies_while_it_is_being_asked(world):
     assert len(viewer.received()) == 2
 
 
+async def test_a_worker_that_dies_right_after_it_took_the_room(world):
+    host = await world.host()
+    world.plane.hold = asyncio.Event()
+    publishing = asyncio.create_task(host.publish())
+    await settle()
+    world.room.lose()
+    world.plane.hold.set()
+    await publishing
+    assert len(world.plane.rooms) == 2
+    assert len(world.room.producers) == 2
+
+
 async def test_without_a_worker_the_caller_may_try_again():
     world = World(room_wait_s=0.01)
     host, viewer = await world.host(), await world.viewer("Vera")

@@ -275,6 +275,24 @@ async def test_kicking_somebody_whose_offer_is_being_carried_out(world):
     assert len(world.room.producers) == 2, "only the host's"
 
 
+async def test_leaving_the_stage_while_a_slow_worker_makes_the_sources(world):
+    host, guest, viewer = await world.host(), await world.guest("Gus"), await world.viewer("Vera")
+    await host.publish()
+    world.room.hold = {"produce": asyncio.Event(), "close_transport": asyncio.Event()}
+    publishing = asyncio.create_task(guest.publish())
+    await settle()
+    await host.manage(guest, "remove_guest")
+    world.room.hold["produce"].set()
+    await settle()
+    world.room.hold["close_transport"].set()
+    with refused("forbidden"):
+        await publishing
+    await settle()
+    assert len(world.room.producers) == 2, "only the host's"
+    assert guest.view.sources == ()
+    assert viewer.link.last("participant_updated")["participant"]["sources"] == []
+
+
 MANAGED = ("kick", "promote", "remove_guest", "mute_audio", "mute_video")
 
 
@@ -381,9 +399,11 @@ async def test_a_mute_that_comes_while_the_source_is_being_made_holds(world):
     world.room.hold["produce"] = asyncio.Event()
     publishing = asyncio.create_task(guest.publish())
     await settle()
-    await host.manage(guest, "mute_video")
+    for action in ("mute_audio", "mute_video"):
+        await host.manage(guest, action)
     world.room.hold["produce"].set()
     await publishing
+    assert guest.producer("audio").paused
     assert guest.producer("video").paused
 
 
