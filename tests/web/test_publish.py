@@ -183,3 +183,33 @@ async def test_mutes_silence_the_track_itself(on_stage: Page, server: FakeServer
     code = await on_stage.evaluate("room.setMuted('audio', false).catch((error) => error.code)")
     assert code == "locked_by_host"
     assert await on_stage.evaluate("microphone.enabled") is False
+
+
+START_BITRATE = """
+async (sdp) => (await import("/lib/start_bitrate.js")).withStartBitrate(sdp)
+"""
+
+
+async def test_only_video_is_told_where_to_start(page: Page, server: FakeServer) -> None:
+    await page.goto(f"{server.url}/icon.svg")
+    audio = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\n"
+    vp8 = "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n"
+    h264 = "m=video 9 UDP/TLS/RTP/SAVPF 98\r\na=rtpmap:98 H264/90000\r\na=fmtp:98 packetization-mode=1\r\n"
+    rejected = "m=video 0 UDP/TLS/RTP/SAVPF 0\r\n"
+    told = await page.evaluate(START_BITRATE, audio + vp8 + h264 + rejected)
+    start = "x-google-start-bitrate=1200"
+    assert told == "".join(
+        [
+            audio,
+            vp8.replace("VP8/90000\r\n", f"VP8/90000\r\na=fmtp:96 {start}\r\n"),
+            h264.replace("mode=1", f"mode=1;{start}"),
+            rejected,
+        ]
+    )
+
+
+async def test_a_camera_is_sent_at_full_size_from_the_start(on_stage: Page, far_end: Page) -> None:
+    await publish(on_stage, "camera", "camera")
+    await arrives(far_end, "publish-1")
+    inbound = await far_end.evaluate("farEnd.inbound('publish-1')")
+    assert (inbound["video"]["frameWidth"], inbound["video"]["frameHeight"]) == (1280, 720)

@@ -1,5 +1,6 @@
 import { Backoff, watchConnection } from "./connection.js";
 import { errorCode } from "./errors.js";
+import { withStartBitrate } from "./start_bitrate.js";
 
 /**
  * @typedef {import("./types.js").Source} Source
@@ -164,7 +165,7 @@ export class Publisher extends EventTarget {
     });
     if (pc !== this.pc) return;
     this.#connectionId = answer.connection_id;
-    await pc.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+    await pc.setRemoteDescription({ type: "answer", sdp: withStartBitrate(answer.sdp) });
     await this.#preferDegradation();
   }
 
