@@ -76,9 +76,9 @@ def take(
             rewrite_red_payload_types(payload, producer.red_mapping)
         except ValueError:
             return DROP_MALFORMED_RED
+    # Sequence number and SSRC stay as they came: the fan-out writes every consumer's own.
     row[start : received.payload] = canonical
     row[start + 1] = header.marker << 7 | codec.payload_type
-    row[start + 2 : start + 4] = received.seq.to_bytes(2)
     ext_seq = _account(route, received, now)
     pool.assign(received.slot, stream.id, ext_seq, start, received.payload, received.end)
     keyframe = _begins_keyframe(codec, payload)
