@@ -7,7 +7,6 @@ runs, so that many of them fit on one core.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from .api import User
 from .raw_streams import Link, OpusStream, ReceivedStream, Vp8Stream
 from .raw_transport import RawTransport
 from .waiting import until
-from .ws import Message, SocketClosed, WsClient
+from .ws import Message, ProtocolError, SocketClosed, WsClient
 
 REPORT_INTERVAL_S = 1.0
 NACK_INTERVAL_S = 0.02
@@ -229,6 +228,8 @@ class RawPeer:
         self.publisher: Publisher | None = None
         self.receiver: Receiver | None = None
         self.resets = 0
+        self.failures: list[Exception] = []
+        """Of answering the server's offers."""
         self._rewrite = rewrite
         self._srtp_profiles = srtp_profiles
         self._setup = setup
@@ -276,9 +277,19 @@ class RawPeer:
             stream = self.receiver.stream(participant_id, source) if self.receiver else None
             return stream if stream is not None and stream.received >= packets else None
 
-        stream = await until(flowing, f"{source} of {participant_id} arrives at {self.id}", timeout=timeout)
+        try:
+            stream = await until(flowing, f"{source} of {participant_id} arrives at {self.id}", timeout=timeout)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self._condition()}") from None
         assert stream is not None
         return stream
+
+    def _condition(self) -> str:
+        """For the message of a failure."""
+        if self.receiver is None:
+            return f"no receive connection, failures {self.failures}"
+        transport = self.receiver.transport
+        return f"DTLS {transport.dtls.state}, {dict(transport.counts)}, failures {self.failures}"
 
     def received(self, participant_id: str, source: str) -> int:
         """Packets so far, 0 when there is no such stream."""
@@ -305,9 +316,11 @@ class RawPeer:
     async def _answer_offers(self) -> None:
         while True:
             offer = await self._offers.get()
-            # The connection may be gone again by the time its offer is answered, which later assertions see.
-            with contextlib.suppress(SocketClosed, TimeoutError, ConnectionError):
+            # The connection may be gone again by the time its offer is answered: that is the test's to judge.
+            try:
                 await self._answer(offer)
+            except (SocketClosed, ProtocolError, TimeoutError, ConnectionError) as error:
+                self.failures.append(error)
 
     async def _answer(self, message: Message) -> None:
         offer = sdp.parse(message["sdp"])
