@@ -3,17 +3,19 @@
 How the engine drives it (`now` is its monotonic clock, in seconds, everywhere):
 
 Once per worker:
-    `pool = PacketPool()`, `table = FanoutTable()`, `ports = PortTable()`, `egress = Egress(pool, table, ports)`,
+    `pool = PacketPool()`, `table = FanoutTable()`, `ports = PortTable()`, `drops = Counter()`,
+    `egress = Egress(pool, table, ports, drops)`,
     `batch = ForwardBatch(pool)`.
 Per transport:
-    `publisher = Publisher(pool, local_ssrc)` for what the peer sends;
-    `subscriber = Subscriber(ports, ports.allocate(), local_ssrc)` for what it receives (`close`, then `ports.release`).
+    `publisher = Publisher(pool, local_ssrc, drops)` for what the peer sends;
+    `subscriber = Subscriber(ports, ports.allocate(), local_ssrc, drops)` for what it receives (`close`, then
+    `ports.release`).
 Per producer and consumer:
     `producer = Producer(producer_id, parameters, pool, table, paused=False)`; `publisher.add_producer(producer, now)`;
     `consumer = Consumer(parameters, producer, subscriber.port, first_seq, first_rtx_seq)`;
     `subscriber.add_consumer(consumer, now)`; `consumer.start(payload_types, now)` once the transport is connected and
-    the peer has answered; `consumer.set_paused(paused, now)` for its viewer, `producer.set_owner_paused(paused, now)`
-    and `producer.set_host_paused(paused, now)`; at the end `publisher.remove_producer(id, now)` and
+    the peer has answered; `consumer.set_paused(paused, now)` for its viewer, `producer.set_paused(paused, now)` for
+    its owner or a host; at the end `publisher.remove_producer(id, now)` and
     `subscriber.remove_consumer(id, now)`, which returns a compound with its BYE. A producer that is removed leaves its
     consumers silent: they are removed one by one.
 

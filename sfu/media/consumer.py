@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -61,7 +61,6 @@ class Consumer:
         self.nacked = 0
         self.retransmitted = 0
         self.keyframe_requests = 0
-        self.refusals: dict[str, int] = {NACK_UNMAPPED: 0, NACK_NOT_CACHED: 0, NACK_LIMITED: 0, NACK_WITHOUT_RTX: 0}
         self._row = producer.table.add(parameters.ssrc, port, ())
         self._rtx_types: dict[int, int] = {}
         self._takes_red = False
@@ -177,14 +176,14 @@ class Consumer:
             self._map.clear()
         self._timed_stream_id = stream.id
 
-    def answer_nack(self, seqs: Sequence[int], now: float) -> list[Retransmission]:
-        """What to send again for a subscriber's NACK; each refusal is counted under its reason."""
+    def answer_nack(self, seqs: Sequence[int], now: float, refusals: Counter[str]) -> list[Retransmission]:
+        """What to send again for a subscriber's NACK; each refusal is counted in `refusals` under its reason."""
         self.nacked += len(seqs)
         answers: list[Retransmission] = []
         for seq in seqs:
             answer = self._retransmission(seq, now)
             if isinstance(answer, str):
-                self.refusals[answer] += 1
+                refusals[answer] += 1
             else:
                 answers.append(answer)
         self.retransmitted += len(answers)

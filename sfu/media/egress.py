@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -87,15 +88,17 @@ class _Block:
 class Egress:
     """The output matrix. After each step of `build` its first rows are plain packets ready for SRTP."""
 
-    def __init__(self, pool: PacketPool, table: FanoutTable, ports: PortTable, max_rows: int = 1024) -> None:
-        """`max_rows` packets are built at a time; larger batches come in several steps."""
+    def __init__(
+        self, pool: PacketPool, table: FanoutTable, ports: PortTable, drops: Counter[str], max_rows: int = 1024
+    ) -> None:
+        """`max_rows` packets are built at a time; larger batches come in several steps. `drops` counts by reason."""
         self.max_rows = max_rows
         self.data: NDArray[np.uint8] = np.zeros((max_rows, STRIDE), dtype=np.uint8)
         self.port: NDArray[np.int64] = np.zeros(max_rows, dtype=np.int64)
         """Destination of each row; equal ones are adjacent."""
         self.length: NDArray[np.int64] = np.zeros(max_rows, dtype=np.int64)
         self.ssrc: NDArray[np.uint32] = np.zeros(max_rows, dtype=np.uint32)
-        self.drops: dict[str, int] = {DROP_OVERWRITTEN: 0, DROP_NOT_ACCEPTED: 0, DROP_BEFORE_START: 0}
+        self._drops = drops
         self._pool = pool
         self._table = table
         self._ports = ports
@@ -156,9 +159,9 @@ class Egress:
         accepted = table.accepts[rows, payload_types[staged]]
         wanted = started & accepted & intact[staged]
         if not wanted.all():
-            self.drops[DROP_OVERWRITTEN] += int(np.count_nonzero(~intact))
-            self.drops[DROP_BEFORE_START] += int(np.count_nonzero(~started))
-            self.drops[DROP_NOT_ACCEPTED] += int(np.count_nonzero(started & ~accepted))
+            self._drops[DROP_OVERWRITTEN] += int(np.count_nonzero(~intact))
+            self._drops[DROP_BEFORE_START] += int(np.count_nonzero(~started))
+            self._drops[DROP_NOT_ACCEPTED] += int(np.count_nonzero(started & ~accepted))
             staged, rows = staged[wanted], rows[wanted]
         order = np.argsort(table.port[rows], kind="stable")
         staged, rows = staged[order], rows[order]
@@ -214,7 +217,7 @@ class Egress:
             count = 0
             for retransmission in ordered[first : first + self.max_rows]:
                 if not self._pool.holds(retransmission.slot, retransmission.owner, retransmission.ext_seq):
-                    self.drops[DROP_OVERWRITTEN] += 1
+                    self._drops[DROP_OVERWRITTEN] += 1
                     continue
                 self._write_rtx(count, retransmission)
                 count += 1

@@ -11,12 +11,13 @@ from sfu.rtp.parameters import Codec
 from sfu.rtp.payload import is_keyframe, red_primary, rewrite_red_payload_types
 
 from .egress import ForwardBatch
-from .pool import HEADROOM, STRIDE, PacketPool
+from .pool import PacketPool
 from .producer import RED_MIME_TYPE, Producer
 from .stream import ProducerStream
 
-MAX_PACKET_LEN: Final = STRIDE - HEADROOM
-"""Bytes of a canonical packet: leaves room for RTX's two bytes and SRTP's tag in an output row."""
+MAX_PACKET_LEN: Final = 1500
+"""Bytes of a canonical packet. More does not fit an Ethernet frame anyway, and a row of the output matrix has to have
+room for RTX's two bytes and what libsrtp may append."""
 
 _PADDING_BIT: Final = 0x20
 

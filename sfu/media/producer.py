@@ -27,19 +27,18 @@ class AttachedConsumer(Protocol):
 
 
 class Producer:
-    """One media source. It is forwarded only while neither its owner nor a host has paused it."""
+    """One media source. It is forwarded unless it is paused."""
 
     def __init__(
         self, producer_id: str, parameters: ProducerParameters, pool: PacketPool, table: FanoutTable, *, paused: bool
     ) -> None:
-        """`paused` is the owner's flag to begin with. Raises ValueError when two codecs share a payload type."""
+        """Raises ValueError when two codecs share a payload type."""
         self.id = producer_id
         self.kind = parameters.kind
         self.parameters = parameters
         self.table = table
         self.closed = False
-        self.owner_paused = paused
-        self.host_paused = False
+        self.paused = paused
         self.keyframes = KeyframeRequester()
         self.consumers: list[AttachedConsumer] = []
         self.codecs: dict[int, Codec] = {}
@@ -72,10 +71,6 @@ class Producer:
         self.red_mapping = {number: codec.payload_type for number, codec in self.codecs.items()}
 
     @property
-    def paused(self) -> bool:
-        return self.owner_paused or self.host_paused
-
-    @property
     def forwards(self) -> bool:
         return not (self.paused or self.closed)
 
@@ -84,21 +79,12 @@ class Producer:
         """Whether repairs and keyframes would be of use to anybody."""
         return self.forwards and bool(self.consumers)
 
-    def set_owner_paused(self, paused: bool, now: float) -> None:
-        """By whoever publishes it."""
-        self._set_flags(paused, self.host_paused, now)
-
-    def set_host_paused(self, paused: bool, now: float) -> None:
-        """By somebody who manages the room: the owner cannot lift it."""
-        self._set_flags(self.owner_paused, paused, now)
-
-    def _set_flags(self, owner_paused: bool, host_paused: bool, now: float) -> None:
-        before = self.forwards
-        self.owner_paused = owner_paused
-        self.host_paused = host_paused
-        if self.forwards == before:
+    def set_paused(self, paused: bool, now: float) -> None:
+        """By its owner or by whoever manages the room: which of them is not the media plane's business."""
+        if self.paused == paused:
             return
-        if not self.forwards and self.stream.nack is not None:
+        self.paused = paused
+        if paused and self.stream.nack is not None:
             self.stream.nack.clear()
         self._tell_consumers(now)
 

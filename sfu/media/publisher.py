@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Final
 
 from sfu.cc.remote_estimator import RemoteEstimator
@@ -44,16 +45,15 @@ DROP_RTX_PADDING: Final = "rtx_padding"
 class Publisher:
     """Producers of one transport, found by SSRC; by MID (RFC 8843) or payload type where none was declared."""
 
-    def __init__(self, pool: PacketPool, local_ssrc: int) -> None:
-        """`local_ssrc` is what the server calls itself in reports to this peer."""
+    def __init__(self, pool: PacketPool, local_ssrc: int, drops: Counter[str]) -> None:
+        """`local_ssrc` is what the server calls itself in reports to this peer. `drops` counts by reason."""
         self.producers: dict[str, Producer] = {}
-        self.extension_drops: dict[str, int] = {}
-        """Header extensions left out, by reason, of maps that were replaced since."""
         self._pool = pool
         self._local_ssrc = local_ssrc
+        self._drops = drops
         self._routes: dict[int, Route] = {}
         self._bindings_left = MAX_BINDINGS
-        self._extensions = ExtensionMap(())
+        self._extensions = ExtensionMap((), drops)
         self._arrivals: ArrivalRecorder | None = None
         self._estimator: RemoteEstimator | None = None
         self._next_report = math.inf
@@ -94,10 +94,8 @@ class Publisher:
         self._next_report = math.inf
 
     def _rebuild_extensions(self, producers: list[Producer]) -> None:
-        replacement = ExtensionMap([ext for producer in producers for ext in producer.parameters.header_extensions])
-        for reason, count in self._extensions.drops.items():
-            self.extension_drops[reason] = self.extension_drops.get(reason, 0) + count
-        self._extensions = replacement
+        extensions = [extension for producer in producers for extension in producer.parameters.header_extensions]
+        self._extensions = ExtensionMap(extensions, self._drops)
 
     def _bind(self, producer: Producer, ssrc: int, now: float) -> Route:
         """Packets with this SSRC are the producer's; those of the SSRC before it, if any, no longer are."""

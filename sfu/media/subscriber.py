@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -49,14 +50,14 @@ class SubscriberActions:
 class Subscriber:
     """Consumers of one transport by SSRC."""
 
-    def __init__(self, ports: PortTable, port: int, local_ssrc: int) -> None:
-        """`port` was allocated in `ports` for this transport."""
+    def __init__(self, ports: PortTable, port: int, local_ssrc: int, drops: Counter[str]) -> None:
+        """`port` was allocated in `ports` for this transport. `drops` counts by reason."""
         self.port = port
         self.consumers: dict[str, Consumer] = {}
         self.sent = SentStatistics(ports, port)
         self.remb_bps: int | None = None
         """Last maximum that the peer asked for."""
-        self.drops: dict[str, int] = {FEEDBACK_UNKNOWN_SSRC: 0, FEEDBACK_NOT_SENT: 0}
+        self._drops = drops
         self._by_ssrc: dict[int, Consumer] = {}
         self._local_ssrc = local_ssrc
         self._next_report = math.inf
@@ -106,7 +107,7 @@ class Subscriber:
                 case Nack():
                     consumer = self._find(packet.media_ssrc)
                     if consumer is not None:
-                        actions.retransmissions += consumer.answer_nack(packet.seqs, now)
+                        actions.retransmissions += consumer.answer_nack(packet.seqs, now, self._drops)
                 case Pli():
                     self._want_keyframe(packet.media_ssrc, actions)
                 case Fir():
@@ -114,7 +115,7 @@ class Subscriber:
                         self._want_keyframe(ssrc, actions)
                 case TwccFeedback():
                     if not self.sent.note_feedback(packet, now):
-                        self.drops[FEEDBACK_NOT_SENT] += 1
+                        self._drops[FEEDBACK_NOT_SENT] += 1
                 case Remb():
                     self.remb_bps = packet.bitrate_bps
         return actions
@@ -122,7 +123,7 @@ class Subscriber:
     def _find(self, ssrc: int) -> Consumer | None:
         consumer = self._by_ssrc.get(ssrc)
         if consumer is None:
-            self.drops[FEEDBACK_UNKNOWN_SSRC] += 1
+            self._drops[FEEDBACK_UNKNOWN_SSRC] += 1
         return consumer
 
     def _want_keyframe(self, ssrc: int, actions: SubscriberActions) -> None:

@@ -14,6 +14,7 @@ Canonical layout, fixed so that fan-out can write columns:
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
@@ -171,16 +172,16 @@ class ExtensionMap:
     RFC 8843, so a map of everything also serves packets whose producer is not known yet).
     """
 
-    def __init__(self, received_extensions: Iterable[ReceivedHeaderExtension]) -> None:
-        """Raises ValueError when an id is given two meanings, or an end-to-end extension takes a reserved id."""
+    def __init__(self, received_extensions: Iterable[ReceivedHeaderExtension], drops: Counter[str]) -> None:
+        """`drops` counts elements (`extension_id_collision`) and whole blocks (`extension_profile_unknown`) left out.
+        Raises ValueError when an id is given two meanings, or an end-to-end extension takes a reserved id."""
         self._uris: dict[int, str] = {}
         self._canonical_ids: dict[int, int] = {}
         self._reserved_ids = set(EXTENSION_IDS.values())
         for received in received_extensions:
             self._add(received)
         self._plans: dict[tuple[int, int], list[_Plan]] = {}
-        self.drops: dict[str, int] = {DROP_COLLISION: 0, DROP_PROFILE: 0}
-        """Elements (`extension_id_collision`) and whole blocks (`extension_profile_unknown`) left out so far."""
+        self._drops = drops
 
     def _add(self, received: ReceivedHeaderExtension) -> None:
         uri, canonical_id = received.extension.uri, received.extension.id
@@ -204,13 +205,13 @@ class ExtensionMap:
         if profile is None:
             profile = ONE_BYTE_PROFILE
         elif profile != ONE_BYTE_PROFILE and not is_two_byte_profile(profile):
-            self.drops[DROP_PROFILE] += 1
+            self._drops[DROP_PROFILE] += 1
             profile = ONE_BYTE_PROFILE
         else:
             block = bytes(packet[header.extension_offset : header.extension_offset + header.extension_len])
         plan = self._plan(block, profile)
         if plan.collisions:
-            self.drops[DROP_COLLISION] += plan.collisions
+            self._drops[DROP_COLLISION] += plan.collisions
         parts = [_FIRST_BYTE[packet[0]], packet[1:FIXED_HEADER_LEN], plan.prefix]
         for id_and_length, value in plan.copies:
             parts += (id_and_length, block[value])

@@ -70,7 +70,7 @@ class Engine:
         self._pool_pointers = RowPointers(self._pool.data, HEADROOM)
         self._table = FanoutTable()
         self._ports = PortTable()
-        self._egress = Egress(self._pool, self._table, self._ports)
+        self._egress = Egress(self._pool, self._table, self._ports, self._drops)
         self._egress_pointers = RowPointers(self._egress.data, 0)
         self._egress_rows = np.arange(self._egress.max_rows, dtype=np.int64)
         self._batch = ForwardBatch(self._pool)
@@ -162,7 +162,7 @@ class Engine:
             packets_out=self._counters["packets_out"],
             bytes_in=self._counters["bytes_in"],
             bytes_out=self._counters["bytes_out"],
-            drops={reason: count for reason, count in (self._drops + Counter(self._egress.drops)).items() if count},
+            drops=dict(self._drops),
         )
 
     def _state_changed(self, room: Room, transport: Transport, state: TransportState) -> None:

@@ -116,7 +116,7 @@ class Room:
 
     def set_producer_paused(self, producer_id: str, paused: bool) -> None:
         production = self._production(producer_id)
-        production.producer.set_owner_paused(paused, self.now())
+        production.producer.set_paused(paused, self.now())
         self.schedule_around(production)
 
     def close_producer(self, producer_id: str) -> None:

@@ -21,7 +21,6 @@ from sfu.net.srtp import SrtpInbound, SrtpOutbound
 from .messages import MediaError, RemoteTransportParameters, TransportState
 from .timers import Timers
 
-
 MAX_RTCP_SENDERS = 64
 """A peer speaks of itself under one SSRC for each source it sends and one for its reports."""
 
@@ -93,14 +92,14 @@ class Transport(Endpoint):
     def publishing(self) -> Publisher:
         """The publishing half, made when it is first needed."""
         if self.publisher is None:
-            self.publisher = Publisher(self._plumbing.pool, random_ssrc())
+            self.publisher = Publisher(self._plumbing.pool, random_ssrc(), self._plumbing.drops)
         return self.publisher
 
     def subscribing(self) -> Subscriber:
         """The receiving half, made when it is first needed."""
         if self.subscriber is None:
             ports = self._plumbing.ports
-            self.subscriber = Subscriber(ports, ports.allocate(), random_ssrc())
+            self.subscriber = Subscriber(ports, ports.allocate(), random_ssrc(), self._plumbing.drops)
             self._plumbing.bind_port(self.subscriber.port, self)
         return self.subscriber
 

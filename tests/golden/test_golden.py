@@ -1,5 +1,6 @@
 """Fixed bytes of whole packets. Beside each `name.hex` lie its dissection, `name.txt`, and a twin that is malformed."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -71,10 +72,11 @@ def golden(name):
 
 
 def extension_map(uris):
-    return ExtensionMap(
+    received = [
         ReceivedHeaderExtension(id=number, extension=HeaderExtension(uri=uri, id=EXTENSION_IDS.get(uri, 12)))
         for number, uri in uris.items()
-    )
+    ]
+    return ExtensionMap(received, Counter())
 
 
 def canonical_packet(packet, uris):

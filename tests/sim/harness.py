@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from dataclasses import dataclass
 
 from sfu.media.consumer import Consumer
@@ -171,9 +172,10 @@ class Sfu:
         self.pool = PacketPool(slots)
         self.table = FanoutTable()
         self.ports = PortTable()
-        self.egress = Egress(self.pool, self.table, self.ports, max_rows)
+        self.counters: Counter[str] = Counter()
+        self.egress = Egress(self.pool, self.table, self.ports, self.counters, max_rows)
         self.batch = ForwardBatch(self.pool)
-        self.publisher = Publisher(self.pool, local_ssrc=1)
+        self.publisher = Publisher(self.pool, 1, self.counters)
         self.drops: list[str] = []
         self._last_ssrc = 0xA000
 
@@ -183,7 +185,7 @@ class Sfu:
         return producer
 
     def subscriber(self) -> Subscriber:
-        return Subscriber(self.ports, self.ports.allocate(), local_ssrc=2)
+        return Subscriber(self.ports, self.ports.allocate(), 2, self.counters)
 
     def consume(
         self, subscriber: Subscriber, producer: Producer, *, first_seq: int = 1000, first_rtx_seq: int = 0

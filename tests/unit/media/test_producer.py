@@ -51,21 +51,11 @@ def test_a_payload_type_has_one_meaning(sfu):
         sfu.produce(harness.video_parameters(codecs=twice))
 
 
-def test_two_flags_pause_and_both_must_be_lifted(sfu):
-    producer = sfu.produce(harness.video_parameters(), paused=True)
-    assert producer.paused
-    producer.set_host_paused(True, 0.0)
-    producer.set_owner_paused(False, 0.0)
-    assert producer.paused
-    producer.set_host_paused(False, 0.0)
-    assert not producer.paused
-
-
 def test_unmuting_asks_for_a_keyframe(sfu):
     producer = sfu.produce(harness.video_parameters(), paused=True)
     sfu.started(sfu.subscriber(), producer)
     assert producer.keyframe_packet(1, 5.0) is None
-    producer.set_owner_paused(False, 5.0)
+    producer.set_paused(False, 5.0)
     assert isinstance(producer.keyframe_packet(1, 5.0), Pli)
 
 

@@ -174,7 +174,7 @@ def test_nothing_is_asked_of_a_paused_producer(sfu):
     producer = sfu.produce(harness.video_parameters())
     sfu.started(sfu.subscriber(), producer)
     sfu.receive([keyframe(1), video(5)], 1.0)
-    producer.set_host_paused(True, 1.0)
+    producer.set_paused(True, 1.0)
     sfu.receive([video(9)], 1.001)
     assert not [packet for packet in sfu.requests(1.5) if isinstance(packet, Nack | Pli)]
 
@@ -256,6 +256,6 @@ def test_a_removed_producer_is_unknown_and_its_consumers_are_silent(sfu):
 
 
 def test_a_publisher_without_producers_drops_everything(sfu):
-    publisher = Publisher(sfu.pool, 1)
+    publisher = Publisher(sfu.pool, 1, sfu.counters)
     sfu.pool.rows[0][HEADROOM : HEADROOM + 14] = video(1)
     assert publisher.receive(0, HEADROOM, 14, 0.0, ForwardBatch(sfu.pool)) == "rtp_unknown_ssrc"

@@ -36,7 +36,7 @@ def test_feedback_about_strangers_is_counted(sfu):
     actions = subscriber.on_rtcp([Pli(9, 4711), Nack(9, 4711, (1,))], 0.0)
     assert actions.keyframe_requests == []
     assert actions.retransmissions == []
-    assert subscriber.drops["rtcp_unknown_ssrc"] == 2
+    assert sfu.counters["rtcp_unknown_ssrc"] == 2
 
 
 def test_one_viewer_cannot_touch_anothers_consumer(sfu):
@@ -53,7 +53,7 @@ def test_bandwidth_messages_are_kept(sfu):
     assert subscriber.remb_bps == 2_000_000
     (feedback,) = build_feedback(1, 2, 0, [(5, 1000)])
     subscriber.on_rtcp([feedback], 0.0)
-    assert subscriber.drops["twcc_never_sent"] == 1
+    assert sfu.counters["twcc_never_sent"] == 1
 
 
 def test_the_first_report_follows_the_publishers_promptly(sfu):
