@@ -87,6 +87,7 @@ async def far_end(browser: Browser, server: FakeServer) -> AsyncIterator[Page]:
     await page.evaluate(FAR_END)
     server.replies["publish_offer"] = answering(page)
     yield page
+    server.drop_replies()
     await context.close()
 
 

@@ -155,8 +155,14 @@ class FakeServer:
         self.url = f"http://127.0.0.1:{port}"
 
     async def stop(self) -> None:
+        self.drop_replies()
         if self._runner:
             await self._runner.cleanup()
+
+    def drop_replies(self) -> None:
+        """Give up what is still being worked on."""
+        for task in self._tasks:
+            task.cancel()
 
     async def push(self, kind: str, **members: Any) -> None:
         """An event of the room."""

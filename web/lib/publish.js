@@ -137,6 +137,8 @@ export class Publisher extends EventTarget {
   }
 
   async #negotiateUntilClean() {
+    // What is set in one go is offered in one go.
+    await null;
     try {
       await null;
       while (this.#dirty && this.#allowed && this.#signaling.connected) {

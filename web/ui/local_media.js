@@ -32,8 +32,7 @@ export class LocalMedia extends EventTarget {
     if (missing.length === 2) {
       try {
         const { camera, microphone } = await openCameraAndMicrophone();
-        this.#put("camera", camera);
-        this.#put("microphone", microphone);
+        this.#put({ camera, microphone });
         return [];
       } catch (error) {
         // Who said no is not asked again at once; who has only one of the two devices goes on with that one.
@@ -43,7 +42,7 @@ export class LocalMedia extends EventTarget {
     const errors = [];
     for (const source of missing) {
       try {
-        this.#put(source, source === "camera" ? await openCamera() : await openMicrophone());
+        this.#put({ [source]: source === "camera" ? await openCamera() : await openMicrophone() });
       } catch (error) {
         errors.push(/** @type {Error} */ (error));
       }
@@ -54,8 +53,7 @@ export class LocalMedia extends EventTarget {
   /** From a click only. Rejects with a `GreenroomError`. */
   async openScreen() {
     const { screen, screenAudio } = await openScreen();
-    this.#put("screen", screen);
-    if (screenAudio) this.#put("screen_audio", screenAudio);
+    this.#put(screenAudio ? { screen, screen_audio: screenAudio } : { screen });
   }
 
   /** @param {...Source} sources all where none is named */
@@ -67,17 +65,17 @@ export class LocalMedia extends EventTarget {
     this.#changed();
   }
 
-  /**
-   * @param {Source} source
-   * @param {MediaStreamTrack} track
-   */
-  #put(source, track) {
-    this.tracks.get(source)?.stop();
-    this.tracks.set(source, track);
-    this.declined.delete(source);
-    track.addEventListener("ended", () => {
-      if (this.tracks.get(source) === track) this.stop(source);
-    });
+  /** @param {Partial<Record<Source, MediaStreamTrack>>} opened */
+  #put(opened) {
+    for (const [name, track] of Object.entries(opened)) {
+      const source = /** @type {Source} */ (name);
+      this.tracks.get(source)?.stop();
+      this.tracks.set(source, track);
+      this.declined.delete(source);
+      track.addEventListener("ended", () => {
+        if (this.tracks.get(source) === track) this.stop(source);
+      });
+    }
     this.#changed();
   }
 
