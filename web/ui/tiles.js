@@ -11,7 +11,7 @@ import { TileMedia } from "./tile_media.js";
 export const ROLE_NAMES = { host: "Host", cohost: "Co-host", guest: "Guest", viewer: "Viewer" };
 const GAP_PX = 12;
 const ASPECT = 16 / 9;
-/** Below this the page scrolls and tiles share its width: see the same width in room.css. */
+/** Below this the page scrolls and tiles share its width: see the same width in room.css and panel.css. */
 const NARROW = matchMedia("(max-width: 900px)");
 
 /** The stage: a tile for everybody on it, and one for each shared screen. */
