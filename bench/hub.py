@@ -1,0 +1,371 @@
+"""Everything that a client process receives and sends: one loop over batches of packets of all its participants."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sfu.net.classify import Kind, classify
+from sfu.net.srtp import RowPointers
+from sfu.rtp.nack import Nack
+from sfu.rtp.packet import FIXED_HEADER_LEN, parse_header
+from sfu.rtp.rtcp import ReceiverReport, RtcpPacket, parse_compound, serialise_compound
+
+from .clips import read_stamp
+from .connection import ReceiveConnection
+from .feedback import SHARDS, FeedbackBuilder
+from .histogram import Histogram
+from .lanes import MAX_TRANSPORTS, Lanes, Packets
+from .reception import NONE, Indices, Reception, Totals
+from .sender import PacketBatch, Pacer, SentStream
+from .transport import CONSENT_INTERVAL_S, ClientTransport
+
+TICK_S: Final = 0.1 / SHARDS
+_TICKS_PER_NACK: Final = 2
+_TICKS_PER_REPORT: Final = round(1 / TICK_S)
+_TICKS_PER_CONSENT: Final = round(CONSENT_INTERVAL_S / TICK_S)
+_MAX_BEHIND_TICKS: Final = 5
+_MAX_NACKED: Final = 100
+_SCRATCH: Final = 2048
+
+_HEADER_READ: Final = 40
+"""Bytes looked at of each packet: the fixed header and the header extensions that servers put first."""
+_ONE_BYTE_PROFILE: Final = 0xBEDE
+_FIRST_ELEMENT: Final = 16
+_ELEMENTS_SEARCHED: Final = 4
+_MAX_ROWS: Final = 1 << 20
+
+# The first four bytes of RTCP travel in clear (RFC 3711 section 3.4); libsrtp's trailers are 20 bytes with GCM, 14 with SHA-1.
+_TRANSPORT_FEEDBACK: Final = b"\x8f\xcd"
+_SRTCP_TRAILERS: Final = (20, 14)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What happened since the measurement began."""
+
+    seconds: float
+    totals: Totals
+    sent_packets: int
+    sent_octets: int
+    latency: Histogram
+    srtp_failures: int
+    receive_drops: int
+    send_failures: int
+    cpu_s: float
+
+
+class Hub:
+    """One per client process, on the running loop."""
+
+    def __init__(self, *, sample: int, gro: bool) -> None:
+        """One of `sample` packets is decrypted, to see that it can be and when it was sent."""
+        self._loop = asyncio.get_running_loop()
+        self._sample = sample
+        self.drops: Counter[str] = Counter()
+        self.lanes = Lanes(self._consume, gro=gro)
+        self.reception = Reception()
+        self.batch = PacketBatch(self.lanes.send_rows)
+        self._pacer = Pacer(self.batch)
+        self._pacer_timer: asyncio.TimerHandle | None = None
+        self._feedback = FeedbackBuilder(MAX_TRANSPORTS)
+        self._transports: dict[int, ClientTransport] = {}
+        self._receiving: dict[int, ReceiveConnection] = {}
+        self._sending: dict[int, list[SentStream]] = {}
+        # The index that was free for the longest time comes first: its address means nothing to the server any more.
+        self._free = deque(range(1, MAX_TRANSPORTS))
+        self._transport_cc_id = 1
+        self._seekers: dict[int, ReceiveConnection] = {}
+        self._seeking: NDArray[np.bool_] = np.zeros(_MAX_ROWS, np.bool_)
+        self._scratch = RowPointers(np.zeros((1, _SCRATCH), np.uint8), 0)
+        self._scratch_row = self._scratch.matrix[0]
+        self._latency = Histogram()
+        self._begun = self._snapshot()
+        self._tick_number = 0
+        self._next_tick = self._loop.time() + TICK_S
+        self._tick_timer = self._loop.call_at(self._next_tick, self._tick)
+
+    # Transports
+
+    def new_transport(self) -> ClientTransport:
+        """A transport with a number; `attach` it before it connects. `IndexError` when there are too many."""
+        index = self._free.popleft()
+        transport = self._transports[index] = ClientTransport(index, self.lanes.send, self.drops)
+        return transport
+
+    def attach(self, transport: ClientTransport, remote: tuple[str, int]) -> None:
+        self.lanes.attach(transport.index, remote)
+
+    def new_receive_connection(self, transport: ClientTransport) -> ReceiveConnection:
+        connection = ReceiveConnection(transport, self.reception, self._seek)
+        self._receiving[transport.index] = connection
+        self._feedback.begin(transport.index, connection.own_ssrc, 0)
+        return connection
+
+    def learn_transport_cc(self, extension_id: int | None) -> None:
+        """What the server calls transport-cc: one id for all of its connections."""
+        if extension_id is not None:
+            self._transport_cc_id = extension_id
+
+    def send_streams(self, transport: ClientTransport, streams: list[SentStream]) -> None:
+        """Begin to send."""
+        self._sending[transport.index] = streams
+        for stream in streams:
+            self._pacer.add(stream)
+        self._pace()
+
+    def stop_streams(self, transport: ClientTransport) -> None:
+        for stream in self._sending.pop(transport.index, ()):
+            self._pacer.remove(stream)
+
+    def close_transport(self, transport: ClientTransport) -> None:
+        """Idempotent."""
+        if self._transports.pop(transport.index, None) is None:
+            return
+        self.stop_streams(transport)
+        connection = self._receiving.pop(transport.index, None)
+        if connection is not None:
+            connection.close()
+        transport.close()
+        self.lanes.detach(transport.index)
+        self._free.append(transport.index)
+
+    def close(self) -> None:
+        for transport in list(self._transports.values()):
+            self.close_transport(transport)
+        self._tick_timer.cancel()
+        if self._pacer_timer is not None:
+            self._pacer_timer.cancel()
+        self.lanes.close()
+
+    # Measuring
+
+    def begin_window(self) -> None:
+        self._latency = Histogram()
+        self._begun = self._snapshot()
+
+    def window(self) -> Window:
+        """Since `begin_window`."""
+        before, now = self._begun, self._snapshot()
+        return Window(
+            now.seconds - before.seconds,
+            now.totals - before.totals,
+            now.sent_packets - before.sent_packets,
+            now.sent_octets - before.sent_octets,
+            self._latency,
+            now.srtp_failures - before.srtp_failures,
+            now.receive_drops - before.receive_drops,
+            now.send_failures - before.send_failures,
+            now.cpu_s - before.cpu_s,
+        )
+
+    def _snapshot(self) -> Window:
+        return Window(
+            time.monotonic(),
+            self.reception.totals(),
+            self.batch.packets,
+            self.batch.octets,
+            self._latency,
+            self.drops["srtp_failed"],
+            self.lanes.receive_drops(),
+            self.lanes.send_failures,
+            time.process_time(),
+        )
+
+    # Receiving
+
+    def _consume(self, packets: Packets) -> None:
+        headers = np.take(packets.buffer, packets.offsets[:, None] + np.arange(_HEADER_READ), mode="clip")
+        is_media = headers[:, 0] & 0xC0 == 0x80
+        is_rtcp = is_media & (headers[:, 1] >= 192) & (headers[:, 1] <= 223)
+        ours = (packets.transports > 0) & (packets.transports < MAX_TRANSPORTS)
+        is_rtp = is_media & ~is_rtcp & ours & (packets.lengths >= FIXED_HEADER_LEN)
+        if not is_rtp.all():
+            for index in np.flatnonzero(~is_rtp & ours).tolist():
+                self._receive_other(packets, index)
+            headers = headers[is_rtp]
+        if len(headers):
+            self._receive_rtp(packets, np.flatnonzero(is_rtp), headers)
+
+    def _receive_rtp(self, packets: Packets, chosen: Indices, headers: NDArray[np.uint8]) -> None:
+        transports = packets.transports[chosen]
+        rows = self.reception.find(transports, headers.view(">u4")[:, 2].astype(np.uint32))
+        known = rows != NONE
+        if not known.all():
+            self.drops["unknown_ssrc"] += int(np.count_nonzero(~known))
+            chosen, headers, transports, rows = chosen[known], headers[known], transports[known], rows[known]
+            if not len(rows):
+                return
+        arrival_ns = packets.arrival_ns[chosen]
+        self.reception.note(
+            rows, headers.view(">u2")[:, 1].astype(np.uint16), packets.lengths[chosen], self._loop.time()
+        )
+        self._note_transport_seqs(headers, transports, arrival_ns)
+        wanted = self._seeking[rows] | ~self.reception.counts_loss[rows]
+        wanted[random.randrange(self._sample) :: self._sample] = True
+        for index in np.flatnonzero(wanted).tolist():
+            self._open(packets, int(chosen[index]), int(rows[index]))
+
+    def _note_transport_seqs(self, headers: NDArray[np.uint8], transports: Indices, arrival_ns: Indices) -> None:
+        words = headers.view(">u2")
+        wanted = self._transport_cc_id << 4 | 1
+        place = np.full(len(headers), _FIRST_ELEMENT)
+        found = (headers[:, 0] & 0x1F == 0x10) & (words[:, 6] == _ONE_BYTE_PROFILE)
+        all_rows = np.arange(len(headers))
+        for _ in range(_ELEMENTS_SEARCHED):
+            element = headers[all_rows, place]
+            elsewhere = element != wanted
+            if not elsewhere.any():
+                break
+            # The next element is behind this one's length, or behind one byte of padding.
+            step = np.where(element == 0, 1, (element & 0x0F) + 2)
+            place = np.where(elsewhere, np.minimum(place + step, _HEADER_READ - 3), place)
+        found &= headers[all_rows, place] == wanted
+        seqs = headers[all_rows, place + 1].astype(np.uint16) << 8 | headers[all_rows, place + 2]
+        if found.all():
+            self._feedback.note(transports, seqs, arrival_ns // 1000)
+        else:
+            self._feedback.note(transports[found], seqs[found], arrival_ns[found] // 1000)
+
+    def _open(self, packets: Packets, index: int, row: int) -> None:
+        """Decrypt one packet: to measure its way, to look for a picture, or to see what it repairs."""
+        number = int(packets.transports[index])
+        transport, connection = self._transports.get(number), self._receiving.get(number)
+        length, offset = int(packets.lengths[index]), int(packets.offsets[index])
+        if transport is None or transport.srtp_in is None or connection is None or length > _SCRATCH:
+            return
+        self._scratch_row[:length] = packets.buffer[offset : offset + length]
+        self._scratch.lengths[0] = length
+        if transport.srtp_in.unprotect(self._scratch, 0) is not None:
+            self.drops["srtp_failed"] += 1
+            return
+        plain = self._scratch_row[: int(self._scratch.lengths[0])].tobytes()
+        header = parse_header(plain)
+        payload = plain[header.header_len : len(plain) - header.padding_len]
+        stream = connection.stream(row)
+        if row == stream.rtx_row:
+            if len(payload) > 2:
+                self.reception.note_repaired(stream.row, int.from_bytes(payload[:2]))
+            return
+        arrival_ns = int(packets.arrival_ns[index])
+        sent_ns = read_stamp(payload)
+        if sent_ns is not None:
+            self._latency.add((arrival_ns - sent_ns) / 1e9)
+        if self._seeking[row]:
+            connection.look(stream, header, payload, arrival_ns)
+
+    def _receive_other(self, packets: Packets, index: int) -> None:
+        transport = self._transports.get(int(packets.transports[index]))
+        offset = int(packets.offsets[index])
+        data = packets.buffer[offset : offset + int(packets.lengths[index])].tobytes()
+        if transport is None or not data:
+            return
+        match classify(data[0]):
+            case Kind.STUN:
+                transport.receive_stun(data)
+            case Kind.DTLS:
+                transport.receive_dtls(data)
+            case Kind.RTP:
+                self._receive_rtcp(transport, data)
+            case _:
+                self.drops["garbage"] += 1
+
+    def _receive_rtcp(self, transport: ClientTransport, data: bytes) -> None:
+        first_packet_len = 4 * int.from_bytes(data[2:4]) + 4
+        if data[:2] == _TRANSPORT_FEEDBACK and len(data) - first_packet_len in _SRTCP_TRAILERS:
+            # Nothing but transport-cc feedback, and the load's bitrate is fixed.
+            return
+        if transport.srtp_in is None or len(data) > _SCRATCH:
+            return
+        self._scratch_row[: len(data)] = np.frombuffer(data, np.uint8)
+        self._scratch.lengths[0] = len(data)
+        if transport.srtp_in.unprotect_rtcp(self._scratch, 0) is not None:
+            self.drops["srtp_failed"] += 1
+            return
+        try:
+            packets = parse_compound(self._scratch_row[: int(self._scratch.lengths[0])].tobytes())
+        except ValueError:
+            self.drops["rtcp_malformed"] += 1
+            return
+        self._dispatch(transport, packets)
+
+    def _dispatch(self, transport: ClientTransport, packets: list[RtcpPacket]) -> None:
+        connection = self._receiving.get(transport.index)
+        now = self._loop.time()
+        for packet in packets:
+            for stream in self._sending.get(transport.index, ()):
+                stream.handle(packet, self.batch)
+            if connection is not None:
+                connection.handle(packet, now)
+        self.batch.flush()
+
+    def _seek(self, row: int, connection: ReceiveConnection | None) -> None:
+        self._seeking[row] = connection is not None
+        if connection is not None:
+            self._seekers[row] = connection
+        else:
+            self._seekers.pop(row, None)
+
+    # Sending
+
+    def _pace(self) -> None:
+        if self._pacer_timer is not None:
+            self._pacer_timer.cancel()
+        due = self._pacer.run(self._loop.time())
+        self._pacer_timer = self._loop.call_at(due, self._pace)
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        # A loop that was held up for long does not make up for every tick.
+        self._next_tick = max(self._next_tick + TICK_S, now - _MAX_BEHIND_TICKS * TICK_S)
+        self._tick_timer = self._loop.call_at(self._next_tick, self._tick)
+        self._tick_number += 1
+        self._send_feedback()
+        if self._tick_number % _TICKS_PER_NACK == 0:
+            self._send_nacks(now)
+        for connection in set(self._seekers.values()):
+            if connection.transport.connected and now >= connection.next_pli:
+                connection.request_keyframes(now)
+        for index in self._due(_TICKS_PER_REPORT, self._receiving):
+            self._receiving[index].send_report(now)
+        for index in self._due(_TICKS_PER_CONSENT, self._transports):
+            self._transports[index].check()
+
+    def _due(self, period: int, numbered: dict[int, ReceiveConnection] | dict[int, ClientTransport]) -> list[int]:
+        """Each index has its own tick within the period."""
+        phase = self._tick_number % period
+        if not numbered:
+            return []
+        return [index for index in range(phase, max(numbered) + 1, period) if index in numbered]
+
+    def _send_feedback(self) -> None:
+        for owners in self._feedback.build():
+            matrix, lengths = self._feedback.matrix, self._feedback.lengths
+            rows: list[int] = []
+            for row, index in enumerate(owners):
+                transport = self._transports.get(index)
+                if transport is None or transport.srtp_out is None:
+                    continue
+                data = transport.srtp_out.protect_rtcp(matrix[row, : lengths[row]].tobytes())
+                matrix[len(rows), : len(data)] = np.frombuffer(data, np.uint8)
+                lengths[len(rows)] = len(data)
+                rows.append(index)
+            self.lanes.send_rows(matrix, lengths[: len(rows)], rows)
+
+    def _send_nacks(self, now: float) -> None:
+        for row in list(self.reception.missing):
+            connection = self._receiving.get(int(self.reception.transport[row]))
+            if connection is None:
+                continue
+            stream = connection.stream(row)
+            seqs = self.reception.due_nacks(row, now)
+            if seqs and stream.rtx_row is not None:
+                nack = Nack(connection.own_ssrc, stream.ssrc, tuple(seqs[:_MAX_NACKED]))
+                connection.transport.send_rtcp(serialise_compound([ReceiverReport(connection.own_ssrc), nack]))
