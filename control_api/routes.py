@@ -19,6 +19,7 @@ from signaling.service import RoomService
 
 from . import routes_bodies as bodies
 from .auth import Authenticator
+from .settings import is_loopback
 
 MAX_BODY_BYTES: Final = 64 * 1024
 BODY_TIMEOUT_S: Final = 15.0
@@ -116,6 +117,10 @@ async def manage_participant(request: web.Request) -> web.Response:
 
 
 async def dev_token(request: web.Request) -> web.Response:
+    # A page of another site can make its own name point here (DNS rebinding) and would then count as ours.
+    host = request.url.host
+    if host is None or not is_loopback(host):
+        raise LiveError("forbidden", "Tokens for trying out are for pages of this machine.")
     body = await _body(request, bodies.DevTokenBody)
     authenticator = request.app[AUTHENTICATOR]
     try:

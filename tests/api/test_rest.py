@@ -138,6 +138,14 @@ async def test_a_dev_token_is_a_token(api):
     assert claims["sub"] == answer["user_id"]
 
 
+async def test_no_dev_token_for_a_foreign_name_that_leads_here(served):
+    async with aiohttp.ClientSession() as session:
+        headers = {"Host": "attacker.example"}
+        async with session.post(f"{served.url}/auth/dev-token", json={"name": "Ana"}, headers=headers) as response:
+            assert response.status == 403
+            assert (await response.json())["error"]["code"] == "forbidden"
+
+
 async def test_no_dev_tokens_where_a_secret_is_configured(database, static_dir):
     async for served in serve(database, static_dir, dev_tokens=False):
         async with Api(served.url) as api:
