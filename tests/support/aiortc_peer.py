@@ -158,12 +158,13 @@ class AiortcPeer:
         self._relay = relay
         self._connection_id: str | None = None
         self._events: asyncio.Queue[Message] = asyncio.Queue()
-        self._tasks = [asyncio.create_task(self._follow())]
+        self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def join(cls, user: User, session_id: str, *, relay: LossyRelay | None = None) -> Self:
         peer = cls(user, session_id, relay)
         peer.ws = await WsClient.open(user, session_id, on_event=peer._on_event)
+        peer._tasks.append(asyncio.create_task(peer._follow()))
         return peer
 
     @property
