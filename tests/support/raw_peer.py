@@ -17,7 +17,7 @@ from .api import User
 from .raw_streams import Link, OpusStream, ReceivedStream, Vp8Stream
 from .raw_transport import RawTransport
 from .waiting import until
-from .ws import Message, ProtocolError, SocketClosed, WsClient
+from .ws import Message, WsClient
 
 REPORT_INTERVAL_S = 1.0
 NACK_INTERVAL_S = 0.02
