@@ -1,4 +1,4 @@
-"""The structure that the rest relies on: which way imports run, what pure packages may know, what each test file is for."""
+"""The structure that the rest relies on: which way imports run, what pure packages may know, what tests are for."""
 
 import ast
 from pathlib import Path
@@ -35,7 +35,7 @@ def module_name(path: Path) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """Absolute names of all modules that a file imports, relative imports resolved; `from x import y` counts as x and x.y."""
+    """Absolute names of all modules that a file imports; `from x import y` counts as x and x.y."""
     package = module_name(path).split(".")
     if path.name != "__init__.py":
         package = package[:-1]

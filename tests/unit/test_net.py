@@ -44,7 +44,7 @@ def rtp(seq: int, payload: bytes = b"payload") -> bytes:
 
 async def until(condition: Callable[[], object], timeout: float = 20) -> None:
     async with asyncio.timeout(timeout):
-        while not condition():  # noqa: ASYNC110 -- what is waited for happens inside aiortc
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -26,7 +26,7 @@ CM_ONLY = [theirs.SRTP_AES128_CM_SHA1_80]
 
 async def until(condition: Callable[[], object], timeout: float = 20) -> None:
     async with asyncio.timeout(timeout):
-        while not condition():  # noqa: ASYNC110 -- what is waited for happens inside aiortc
+        while not condition():
             await asyncio.sleep(0.005)
 
 
