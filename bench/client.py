@@ -1,4 +1,4 @@
-"""A client process: carries participants, and does what its coordinator says, one JSON object a line, over stdin and stdout."""
+"""A client process: carries participants, and does what its coordinator says: one JSON object a line, on stdin."""
 
 from __future__ import annotations
 
@@ -106,6 +106,7 @@ class LoadClient:
         """What happened since `begin`; it goes on."""
         window = self._hub.window()
         return {
+            "participants": len(self._participants),
             "seconds": window.seconds,
             "expected": window.totals.expected,
             "received": window.totals.received,

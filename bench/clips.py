@@ -22,7 +22,7 @@ AUDIO_CLOCK_HZ: Final = 48_000
 AUDIO_PACKET_S: Final = 0.02
 
 MAX_PAYLOAD_LEN: Final = 1160
-"""Chromium makes packets of at most 1,200 bytes with their headers, all those of a frame of one length or a byte more."""
+"""Chromium makes packets of at most 1,200 bytes with their headers, all those of a frame as long or a byte longer."""
 CLIP_FRAMES: Final = 300
 """Ten seconds, then the next keyframe: browsers send few that nobody asked for."""
 MIN_BITRATE_BPS: Final = 100_000

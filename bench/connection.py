@@ -115,7 +115,7 @@ class ReceiveConnection:
         self.next_pli = now + PLI_INTERVAL_S
         requests = [Pli(self.own_ssrc, each.ssrc) for each in self.streams.values() if each.kind == "video"]
         for begin in range(0, len(requests), _MAX_BLOCKS):
-            compound = [ReceiverReport(self.own_ssrc), *requests[begin : begin + _MAX_BLOCKS]]
+            compound: list[RtcpPacket] = [ReceiverReport(self.own_ssrc), *requests[begin : begin + _MAX_BLOCKS]]
             self.transport.send_rtcp(serialise_compound(compound))
 
     def handle(self, packet: RtcpPacket, now: float) -> None:
@@ -138,9 +138,7 @@ class ReceiveConnection:
         stream.lost_reported, stream.expected_reported = lost, expected
         fraction = max(0, min(255, 256 * new_lost // new_expected)) if new_expected > 0 else 0
         since = dlsr_from_seconds(now - stream.report_arrival) if stream.report_ntp else 0
-        return ReportBlock(
-            stream.ssrc, fraction, lost, highest & 0xFFFFFFFF, 0, ntp_middle(stream.report_ntp), since
-        )
+        return ReportBlock(stream.ssrc, fraction, lost, highest & 0xFFFFFFFF, 0, ntp_middle(stream.report_ntp), since)
 
     def _counts_as_media(self, stream: Stream) -> bool:
         return stream.kind == "video" or all(each.kind == "audio" for each in self.streams.values())

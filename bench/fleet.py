@@ -18,6 +18,20 @@ _STOP_TIMEOUT_S: Final = 20.0
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _MAX_LINE: Final = 1 << 22
 
+_SUMS: Final = (
+    "participants",
+    "expected",
+    "received",
+    "repaired",
+    "bytes",
+    "sent_packets",
+    "sent_octets",
+    "srtp_failures",
+    "receive_drops",
+    "send_failures",
+)
+"""Members of a client's reply that add up over the clients."""
+
 Reply = dict[str, Any]
 
 
@@ -46,6 +60,7 @@ class Joins:
 class Traffic:
     """What all client processes saw in one window."""
 
+    participants: int = 0
     seconds: float = 0.0
     expected: int = 0
     received: int = 0
@@ -61,9 +76,7 @@ class Traffic:
     latency: Histogram = field(default_factory=Histogram)
 
     def merge(self, reply: Reply) -> None:
-        for name in ("expected", "received", "repaired", "bytes", "sent_packets", "sent_octets"):
-            setattr(self, name, getattr(self, name) + reply[name])
-        for name in ("srtp_failures", "receive_drops", "send_failures"):
+        for name in _SUMS:
             setattr(self, name, getattr(self, name) + reply[name])
         self.seconds = max(self.seconds, reply["seconds"])
         self.busiest_client = max(self.busiest_client, reply["cpu_s"] / max(reply["seconds"], 1e-9))
@@ -211,7 +224,8 @@ class _ClientProcess:
             await self._process.stdin.drain()
         except (ConnectionError, RuntimeError):
             raise FleetError("a load client has ended") from None
-        return await future
+        reply: Reply = await future
+        return reply
 
     async def stop(self) -> None:
         assert self._process.stdin is not None

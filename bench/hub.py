@@ -24,7 +24,7 @@ from .feedback import SHARDS, FeedbackBuilder
 from .histogram import Histogram
 from .lanes import MAX_TRANSPORTS, Lanes, Packets
 from .reception import NONE, Indices, Reception, Totals
-from .sender import PacketBatch, Pacer, SentStream
+from .sender import Pacer, PacketBatch, SentStream
 from .transport import CONSENT_INTERVAL_S, ClientTransport
 
 TICK_S: Final = 0.1 / SHARDS
@@ -42,7 +42,7 @@ _FIRST_ELEMENT: Final = 16
 _ELEMENTS_SEARCHED: Final = 4
 _MAX_ROWS: Final = 1 << 20
 
-# The first four bytes of RTCP travel in clear (RFC 3711 section 3.4); libsrtp's trailers are 20 bytes with GCM, 14 with SHA-1.
+# RTCP's first eight bytes travel in clear (RFC 3711 section 3.4). SRTCP's trailer: 20 bytes with GCM, 14 with SHA-1.
 _TRANSPORT_FEEDBACK: Final = b"\x8f\xcd"
 _SRTCP_TRAILERS: Final = (20, 14)
 

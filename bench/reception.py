@@ -57,7 +57,7 @@ class Reception:
         self.counts_loss: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         """False for RTX streams, whose numbers say nothing about the media."""
         self.missing: dict[int, dict[int, list[float]]] = {}
-        """By stream, by ext_seq: when it was noticed and when it was last asked for. Only streams that miss anything."""
+        """By stream, by ext_seq: when it was noticed and last asked for. Only of streams that miss any."""
         self.repaired = 0
         self._removed = Totals(0, 0, 0, 0)
         self._free = list(range(capacity - 1, -1, -1))
@@ -197,8 +197,7 @@ class Reception:
         self.ssrc = np.concatenate([self.ssrc, np.zeros(capacity, np.uint32)])
         self.highest = np.concatenate([self.highest, np.full(capacity, NONE, np.int64)])
         self.first, self.received, self.bytes = (
-            np.concatenate([column, np.zeros(capacity, np.int64)])
-            for column in (self.first, self.received, self.bytes)
+            np.concatenate([column, np.zeros(capacity, np.int64)]) for column in (self.first, self.received, self.bytes)
         )
         self.counts_loss = np.concatenate([self.counts_loss, np.zeros(capacity, np.bool_)])
         self._free = list(range(2 * capacity - 1, capacity - 1, -1))

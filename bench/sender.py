@@ -58,7 +58,7 @@ class PacketBatch:
         self._handles: list[CData] = []
         self.packets = 0
         self.octets = 0
-        """RTP bytes, without SRTP's."""
+        """Bytes of the encrypted packets."""
 
     def add(self, transport: ClientTransport, header: bytes | bytearray, body: Sequence[bytes]) -> None:
         if transport.srtp_out is None or transport.closed:
@@ -75,7 +75,6 @@ class PacketBatch:
         self._transports.append(transport.index)
         self._handles.append(transport.srtp_out.handle)
         self.packets += 1
-        self.octets += end
 
     def flush(self) -> None:
         """Encrypt and send what has gathered."""
@@ -83,7 +82,9 @@ class PacketBatch:
             return
         if protect_rows(self._pointers, 0, self._handles):
             raise AssertionError("a packet of the load client could not be encrypted")
-        self._send_rows(self._matrix, self._pointers.lengths[: len(self._handles)], self._transports)
+        lengths = self._pointers.lengths[: len(self._handles)]
+        self.octets += int(lengths.sum())
+        self._send_rows(self._matrix, lengths, self._transports)
         self._transports, self._handles = [], []
 
 

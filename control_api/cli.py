@@ -36,6 +36,11 @@ def main(argv: list[str] | None = None) -> int:
 
     What the operator can mend is told in one sentence on the standard error stream.
     """
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["bench"]:
+        from bench.cli import main as bench
+
+        return bench(words[1:])
     arguments = vars(_parser().parse_args(argv))
     arguments.pop("command")
     try:
@@ -78,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_secrets_help(),
         formatter_class=_wide_help,
     )
+    commands.add_parser("bench", help="put a running server under load", add_help=False)
     for name, field in Settings.model_fields.items():
         if name not in _ENVIRONMENT_ONLY:
             # pydantic converts and checks the texts, as it does those of the environment.

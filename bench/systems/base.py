@@ -17,7 +17,7 @@ class SignalingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReceiveOffer:
-    """What the server sends. A `connection` that was not seen before is a new transport; the ones before it are gone."""
+    """What the server sends. A `connection` not seen before is a new transport; the one before it is gone."""
 
     connection: str
     sdp: str
@@ -94,7 +94,7 @@ class System(Protocol):
         """What is installed here; None where it is not."""
 
     def start(self, cores: tuple[int, ...], media_core: int) -> Running:
-        """Start it: what forwards media on `media_core` only, everything else on `cores`. `RuntimeError` if it fails."""
+        """Start it: what forwards media on `media_core`, the rest on `cores`. `RuntimeError` if it fails."""
 
     def signaling(self, url: str) -> Signaling:
         """A client for the server at `url`, on the running loop."""
