@@ -91,7 +91,7 @@ class FeedbackBuilder:
         ahead[starts] = ticks[starts] % _TICKS_PER_REFERENCE
         plain_packet = (ext_seqs == np.repeat(base + 1, counts) + position) & (ahead >= 0) & (ahead <= 0xFF)
         plain = np.logical_and.reduceat(plain_packet, starts) & (counts <= _MAX_PLAIN)
-        self._highest[owners] = np.maximum.reduceat(ext_seqs, starts)
+        self._highest[owners] = np.maximum(known, np.maximum.reduceat(ext_seqs, starts))
         groups = np.flatnonzero(plain)
         for begin in range(0, len(groups), MAX_ROWS):
             part = groups[begin : begin + MAX_ROWS]

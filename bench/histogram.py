@@ -40,7 +40,7 @@ class Histogram:
         total = self.count
         if total == 0:
             return None
-        rank = max(1, math.ceil(percent / 100 * total))
+        rank = max(1, math.ceil(round(percent * total / 100, 6)))
         bucket = int(np.searchsorted(np.cumsum(self.counts), rank))
         return min(_FIRST_S * math.exp((bucket + 0.5) * _GROWTH), self.max_s)
 

@@ -18,6 +18,9 @@ _SHORTFALL: Final = 0.01
 """Below this, packets that never came are told by their numbers alone: windows of several processes do not end together
 to the packet. Above it, a server that sends nothing at all is not one that loses nothing."""
 
+_UNDER_WAY: Final = 40
+"""Packets of all publishers that may be on their way to each receiver when the window ends: a keyframe and some."""
+
 SATURATED_CLIENT: Final = 0.95
 
 
@@ -124,8 +127,8 @@ def loss(traffic: Traffic, fanout: float) -> float:
     """Share of packets that did not arrive as they were first sent, 0-1. `fanout`: receivers of each packet."""
     missing = (traffic.expected - traffic.received) / traffic.expected if traffic.expected else 0.0
     due = traffic.sent_packets * fanout
-    shortfall = 1 - traffic.received / due if due else 0.0
-    return max(0.0, missing, shortfall if shortfall > _SHORTFALL else 0.0)
+    absent = due - traffic.received
+    return max(0.0, missing, absent / due if absent > _SHORTFALL * due + _UNDER_WAY * fanout else 0.0)
 
 
 def evaluate(

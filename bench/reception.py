@@ -107,7 +107,7 @@ class Reception:
         """Count packets in the order of their arrival: `rows` without NONE, `seqs` off the wire, `sizes` in bytes."""
         if not len(rows):
             return
-        streams = np.unique(rows)
+        streams, places = np.unique(rows, return_inverse=True)
         fresh = streams[self.highest[streams] == NONE]
         if len(fresh):
             self._begin(fresh, rows, seqs)
@@ -115,11 +115,13 @@ class Reception:
         base = self.highest[rows]
         ext_seqs = base + ((seqs.astype(np.int64) - base + 0x8000 & 0xFFFF) - 0x8000)
         np.maximum.at(self.highest, rows, ext_seqs)
-        counts = np.bincount(rows, minlength=0)[streams]
+        counts = np.bincount(places)
         self.received[streams] += counts
         np.add.at(self.bytes, rows, sizes)
-        # Where the highest number moved on by as many as came, nothing is missing and nothing came late.
-        irregular = (self.highest[streams] - before != counts) & self.counts_loss[streams]
+        # Where the numbers went up by 1, 2, ... as many as came, nothing is missing, late or there twice.
+        steps = np.bincount(places, ext_seqs - base)
+        regular = (self.highest[streams] - before == counts) & (2 * steps == counts * (counts + 1))
+        irregular = ~regular & self.counts_loss[streams]
         for row, highest in zip(streams[irregular].tolist(), before[irregular].tolist(), strict=True):
             self._note_irregular(row, highest, ext_seqs[rows == row].tolist(), now)
 

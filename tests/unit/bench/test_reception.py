@@ -1,0 +1,133 @@
+"""Loss is counted right whatever the numbers do: wraps, reordering, duplicates, repair."""
+
+import numpy as np
+import pytest
+
+from bench.reception import NACK_GIVE_UP_S, NACK_RETRY_S, NONE, Reception
+
+STARTS = [0, 1, 32767, 32768, 65530, 65534, 65535]
+
+
+def feed(reception, row, numbers, now=0.0, size=100):
+    """Packets with these numbers (any integers) in one batch."""
+    rows = np.full(len(numbers), row, np.int64)
+    seqs = np.array([number & 0xFFFF for number in numbers], np.uint16)
+    reception.note(rows, seqs, np.full(len(numbers), size), now)
+
+
+@pytest.fixture
+def reception():
+    return Reception()
+
+
+@pytest.fixture
+def row(reception):
+    return reception.add(7, 1234)
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("batch", [1, 3, 64])
+def test_what_arrives_in_order_is_no_loss(reception, row, start, batch):
+    numbers = list(range(start, start + 200))
+    for begin in range(0, 200, batch):
+        feed(reception, row, numbers[begin : begin + batch])
+    totals = reception.totals()
+    assert (totals.expected, totals.received, totals.bytes) == (200, 200, 20_000)
+    assert reception.missing == {}
+    assert reception.lost(row) == 0
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("batch", [1, 3, 64])
+def test_holes_are_counted_once_across_the_wrap(reception, row, start, batch):
+    numbers = [number for number in range(start, start + 200) if number - start not in (3, 4, 100)]
+    for begin in range(0, len(numbers), batch):
+        feed(reception, row, numbers[begin : begin + batch])
+    totals = reception.totals()
+    assert (totals.expected, totals.received) == (200, 197)
+    assert [number & 0xFFFF for number in reception.missing[row]] == [start + hole & 0xFFFF for hole in (3, 4, 100)]
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_late_packets_fill_their_holes(reception, row, start):
+    feed(reception, row, [start, start + 3, start + 2])
+    feed(reception, row, [start + 1, start + 4])
+    totals = reception.totals()
+    assert (totals.expected, totals.received) == (5, 5)
+    assert reception.missing == {}
+
+
+def test_duplicates_hide_no_loss(reception, row):
+    feed(reception, row, [10, 11, 11])
+    feed(reception, row, [13, 13])
+    totals = reception.totals()
+    assert (totals.expected, totals.received) == (4, 3)
+
+
+def test_repair_is_counted_apart(reception, row):
+    feed(reception, row, [65534, 65535, 2])
+    reception.note_repaired(row, 0)
+    reception.note_repaired(row, 0)
+    totals = reception.totals()
+    assert (totals.expected, totals.received, totals.repaired) == (5, 3, 1)
+    assert [number & 0xFFFF for number in reception.missing[row]] == [1]
+
+
+def test_differences_of_totals_describe_a_window(reception, row):
+    feed(reception, row, [1, 3])
+    before = reception.totals()
+    feed(reception, row, [4, 6])
+    window = reception.totals() - before
+    assert (window.expected, window.received) == (3, 2)
+
+
+def test_streams_are_told_apart_in_one_batch(reception):
+    first, second = reception.add(1, 5), reception.add(2, 5)
+    transports = np.array([1, 2, 1, 3, 2])
+    found = reception.find(transports, np.array([5, 5, 5, 5, 6], np.uint32))
+    assert found.tolist() == [first, second, first, NONE, NONE]
+    rows = np.array([first, second, first, second])
+    reception.note(rows, np.array([1, 50, 2, 52], np.uint16), np.full(4, 10), 0.0)
+    assert reception.lost(first) == 0
+    assert reception.lost(second) == 1
+
+
+def test_no_stream_is_known_before_the_first(reception):
+    assert reception.find(np.array([1]), np.array([1], np.uint32)).tolist() == [NONE]
+
+
+def test_rtx_streams_say_nothing_about_loss(reception):
+    row = reception.add(1, 9, is_rtx=True)
+    feed(reception, row, [1, 9])
+    assert reception.totals().expected == 0
+    assert reception.missing == {}
+
+
+def test_what_a_stream_counted_outlives_it(reception, row):
+    feed(reception, row, [1, 3])
+    reception.remove(row)
+    totals = reception.totals()
+    assert (totals.expected, totals.received, totals.bytes) == (3, 2, 200)
+    assert reception.find(np.array([7]), np.array([1234], np.uint32)).tolist() == [NONE]
+    again = reception.add(7, 1234)
+    feed(reception, again, [500])
+    assert reception.totals().expected == 4
+
+
+def test_the_table_grows(reception):
+    rows = [reception.add(number, 1) for number in range(1000)]
+    assert len(set(rows)) == 1000
+    feed(reception, rows[-1], [1, 2])
+    found = reception.find(np.arange(1000), np.ones(1000, np.uint32))
+    assert found.tolist() == rows
+    assert reception.totals().received == 2
+
+
+def test_missing_packets_are_asked_for_again_and_given_up(reception, row):
+    feed(reception, row, [65535, 2], now=10.0)
+    assert reception.due_nacks(row, 10.0) == [0, 1]
+    assert reception.due_nacks(row, 10.0 + NACK_RETRY_S / 2) == []
+    assert reception.due_nacks(row, 10.0 + 1.5 * NACK_RETRY_S) == [0, 1]
+    assert reception.due_nacks(row, 10.2 + NACK_GIVE_UP_S) == []
+    assert reception.missing == {}
+    assert reception.lost(row) == 2
