@@ -23,6 +23,8 @@ CONSENT_INTERVAL_S: Final = 5.0
 """RFC 7675 section 5.1."""
 CONNECT_TIMEOUT_S: Final = 20.0
 _PRIORITY: Final = 1853824767
+_TIE_BREAKER: Final = (1 << 64) - 1
+"""Wins: a full agent that has made the offer means to be controlling too (RFC 8445 section 7.3.1.1)."""
 _ALPHABET: Final = string.ascii_letters + string.digits
 _SUCCESS: Final = b"\x01\x01"
 _REQUEST: Final = b"\x00\x01"
@@ -55,7 +57,6 @@ class ClientTransport:
         self._remote: Credentials | None = None
         self._checked = asyncio.Event()
         self._connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._tie_breaker = secrets.randbits(64)
         self._dtls = DtlsEndpoint(_certificate(), self.send, self._dtls_changed, drops)
 
     @property
@@ -86,7 +87,7 @@ class ClientTransport:
             attributes={
                 "USERNAME": f"{self._remote.ufrag}:{self.local.ufrag}",
                 "PRIORITY": _PRIORITY,
-                "ICE-CONTROLLING": self._tie_breaker,
+                "ICE-CONTROLLING": _TIE_BREAKER,
                 "USE-CANDIDATE": None,
             },
         )

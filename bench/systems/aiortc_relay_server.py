@@ -87,7 +87,7 @@ class Participant:
                 continue
             for track in new:
                 self._sent.add(track)
-                self._receiving.addTrack(self._room.relay.subscribe(track))
+                self._receiving.addTransceiver(self._room.relay.subscribe(track), direction="sendonly")
             await self._receiving.setLocalDescription(await self._receiving.createOffer())
             await self._send(self._receiving)
             answer = RTCSessionDescription(await self._answers.get(), "answer")
