@@ -5,7 +5,8 @@ Every test of this folder runs on one event loop for the whole session, because 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -19,7 +20,9 @@ _running: list[Server] = []
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the servers said when a test fails."""
     report = yield
     if report.failed:
@@ -39,7 +42,7 @@ def start_server() -> Iterator[Callable[..., Server]]:
     """Starts servers with settings of their own, for tests that break them."""
     servers: list[Server] = []
 
-    def start(**settings: object) -> Server:
+    def start(**settings: Any) -> Server:
         server = Server(**settings)
         servers.append(server)
         _running.append(server)

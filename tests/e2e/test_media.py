@@ -64,8 +64,12 @@ async def test_every_packet_arrives_once_and_in_canonical_form(crew: Crew) -> No
 async def test_a_new_viewer_starts_with_a_keyframe(crew: Crew) -> None:
     host, viewer = await pair(crew)
     await viewer.receiving(host.id, "camera", packets=100)
+    assert host.publisher is not None
+    asked = host.publisher.streams["camera"].feedback
+    before = asked["KeyframeRequest"]
     late = await crew.raw(await crew.user("Late"), viewer.ws.welcome["session"]["id"])
     stream = await late.receiving(host.id, "camera")
+    assert asked["KeyframeRequest"] > before, "nobody waits for the next one that happens to come"
     assert stream.first_payload is not None
     assert clips.starts_vp8_keyframe(stream.first_payload)
 

@@ -11,6 +11,7 @@ from tests.support import clips
 from tests.support.api import ApiError, User
 from tests.support.crew import Crew
 from tests.support.raw_peer import RawPeer
+from tests.support.raw_streams import ReceivedStream
 from tests.support.server import Server
 from tests.support.waiting import quiet, until, watch
 from tests.support.ws import ProtocolError, refused_hello
@@ -33,6 +34,12 @@ class Stage:
     @property
     def subscribers(self) -> tuple[RawPeer, RawPeer]:
         return self.host, self.viewer
+
+    @property
+    def keyframe_requests(self) -> int:
+        """To the guest's client."""
+        assert self.guest.publisher is not None
+        return self.guest.publisher.streams["camera"].feedback["KeyframeRequest"]
 
     def sent(self, source: str) -> int:
         assert self.guest.publisher is not None
@@ -84,12 +91,18 @@ async def test_mute_stops_the_packets_and_unmute_brings_them_back(crew: Crew, ki
     streams = [await peer.receiving(stage.guest.id, source) for peer in stage.subscribers]
     for stream in streams:
         stream.forget()
+    requests_before = stage.keyframe_requests
     await stage.host_user.manage(stage.session_id, stage.guest.id, f"unmute_{kind}")
     for stream in streams:
-        await until(lambda stream=stream: stream.first_payload is not None, f"{source} comes back")
+        await comes_back(stream)
         if kind == "video":
             assert clips.starts_vp8_keyframe(stream.first_payload or b""), "with a keyframe"
+            assert stage.keyframe_requests > requests_before, "which the server asked for"
         assert stream.lost == 0, "a mute is not loss: the sequence numbers go on without a hole"
+
+
+async def comes_back(stream: ReceivedStream) -> None:
+    await until(lambda: stream.first_payload is not None, "the source comes back")
 
 
 async def test_own_mute_is_enforced_by_the_server_too(crew: Crew) -> None:
@@ -100,6 +113,11 @@ async def test_own_mute_is_enforced_by_the_server_too(crew: Crew) -> None:
     await stage.guest.ws.request("set_muted", kind="audio", muted=False)
     before = stage.viewer.received(stage.guest.id, "microphone")
     await until(lambda: stage.viewer.received(stage.guest.id, "microphone") > before, "the microphone comes back")
+
+
+async def silent(subscriber: RawPeer, publisher: RawPeer) -> None:
+    """Wait until no packet of the publisher's camera has come for a while."""
+    await quiet(lambda: subscriber.received(publisher.id, "camera"), "the camera", for_s=0.7)
 
 
 async def test_kick_disconnects_and_locks_out(crew: Crew, server: Server) -> None:
@@ -115,7 +133,7 @@ async def test_kick_disconnects_and_locks_out(crew: Crew, server: Server) -> Non
     # Its checks and packets go on; nothing of them is heard any more.
     transport = stage.guest.publisher.transport
     for peer in stage.subscribers:
-        await quiet(lambda peer=peer: peer.received(stage.guest.id, "camera"), "the kicked guest's camera", for_s=0.7)
+        await silent(peer, stage.guest)
     answered = transport.counts["check_ok"]
     for _ in range(5):
         transport.send_check()
@@ -143,7 +161,7 @@ async def test_remove_guest_sends_back_to_the_viewers(crew: Crew) -> None:
         lambda event: event["participant"]["id"] == stage.guest.id and event["participant"]["role"] == "viewer",
     )
     for peer in stage.subscribers:
-        await quiet(lambda peer=peer: peer.received(stage.guest.id, "camera"), "the former guest's camera", for_s=0.7)
+        await silent(peer, stage.guest)
     with pytest.raises(ProtocolError, match="forbidden"):
         await stage.guest.republish()
     await stage.guest.receiving(stage.host.id, "camera", packets=20)
@@ -165,4 +183,4 @@ async def test_end_tells_everyone_and_ends_the_row(crew: Crew, server: Server) -
     with pytest.raises(ApiError) as refused:
         await stage.guest_user.join(stage.session_id)
     assert (refused.value.status, refused.value.code) == (410, "session_ended")
-    await quiet(lambda: stage.viewer.received(stage.host.id, "camera"), "the ended session's media", for_s=0.7)
+    await silent(stage.viewer, stage.host)

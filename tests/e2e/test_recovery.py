@@ -105,13 +105,7 @@ async def test_killed_workers_are_replaced_and_media_flows_again(start_crew: Sta
     for pid in workers:
         crew.server.kill_worker(pid)
     for host, viewer in stages:
-        await until(lambda host=host: host.resets == 1, "the host is told that its media is gone")
-        await until(lambda viewer=viewer: viewer.resets == 1, "the viewer is told that its media is gone")
-    for host, viewer in stages:
-        await until(lambda host=host, viewer=viewer: viewer.video(host.id).pictured, "the picture is back", timeout=60)
-        await until(lambda host=host, viewer=viewer: viewer.audio(host.id).rms > 1000, "the sound is back", timeout=30)
-        assert not host.ws.closed.is_set()
-        assert not viewer.ws.closed.is_set()
+        await media_came_back(host, viewer)
     assert crew.server.running
     assert crew.server.pid == control_pid
 
@@ -120,6 +114,15 @@ async def test_killed_workers_are_replaced_and_media_flows_again(start_crew: Sta
 
     await until(replaced, "both workers run again")
     assert set(crew.server.worker_pids()).isdisjoint(workers)
+
+
+async def media_came_back(host: AiortcPeer, viewer: AiortcPeer) -> None:
+    for peer in (host, viewer):
+        await peer.ws.wait_for("media_reset", lambda event: event["reason"] == "worker_lost")
+    await until(lambda: viewer.video(host.id).pictured and viewer.resets == 1, "the picture is back", timeout=60)
+    await until(lambda: viewer.audio(host.id).rms > 1000, "the sound is back", timeout=30)
+    for peer in (host, viewer):
+        assert not peer.ws.closed.is_set(), "the socket has nothing to do with it"
 
 
 async def small_stage(crew: Crew, name: str) -> tuple[AiortcPeer, AiortcPeer]:

@@ -98,7 +98,7 @@ class VideoSink:
     _last: NDArray[np.uint8] | None = None
 
     def add(self, frame: av.VideoFrame) -> None:
-        luma = frame.to_ndarray(format="gray")
+        luma = frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
         self.frames += 1
         self.arrivals.append(time.monotonic())
         self.size = (frame.width, frame.height)
@@ -157,6 +157,8 @@ class AiortcPeer:
         self.resets = 0
         self._relay = relay
         self._connection_id: str | None = None
+        self._followed: dict[str, tuple[str, str]] = {}
+        """Whose source a media track carries, by the track's id: a media section may be used again for another."""
         self._events: asyncio.Queue[Message] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -238,7 +240,7 @@ class AiortcPeer:
                 await self.receiver.close()
             self.receiver = RTCPeerConnection(RTCConfiguration(iceServers=[]))
             self._connection_id = offer["connection_id"]
-            self.sinks = {}
+            self.sinks, self._followed = {}, {}
         connection = self.receiver
         await connection.setRemoteDescription(RTCSessionDescription(self._through_relay(offer["sdp"]), "offer"))
         await connection.setLocalDescription(await connection.createAnswer())
@@ -255,16 +257,16 @@ class AiortcPeer:
         for track in tracks:
             key = (track["participant_id"], track["source"])
             media = by_mid[track["mid"]].receiver.track
-            if media is None or getattr(media, "followed_as", None) == key:
+            if media is None or self._followed.get(media.id) == key:
                 continue
-            media.followed_as = key
+            self._followed[media.id] = key
             sink: Sink = VideoSink() if track["kind"] == "video" else AudioSink()
             self.sinks[key] = sink
             self._tasks.append(asyncio.create_task(self._consume(media, key, sink)))
 
     async def _consume(self, media: MediaStreamTrack, key: tuple[str, str], sink: Sink) -> None:
         with contextlib.suppress(MediaStreamError):
-            while getattr(media, "followed_as", None) == key:
+            while self._followed.get(media.id) == key:
                 sink.add(await media.recv())  # type: ignore[arg-type]
 
     def _through_relay(self, description: str) -> str:

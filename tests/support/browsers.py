@@ -254,7 +254,7 @@ class Person:
         async def moving() -> bool:
             picture = await self.sample(participant_id)
             seen = picture.mean > 10 and (picture.variance > 50 or not textured)
-            return seen and picture.difference(before) > 0.2
+            return bool(seen and picture.difference(before) > 0.2)
 
         await until(moving, f"{self.name} sees a changing picture of {participant_id}", timeout=timeout, interval=0.2)
 

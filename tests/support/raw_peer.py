@@ -279,10 +279,11 @@ class RawPeer:
             return stream if stream is not None and stream.received >= packets else None
 
         try:
-            stream = await until(flowing, f"{source} of {participant_id} arrives at {self.id}", timeout=timeout)
+            stream: ReceivedStream = await until(
+                flowing, f"{source} of {participant_id} arrives at {self.id}", timeout=timeout
+            )
         except AssertionError as error:
             raise AssertionError(f"{error}; {self._condition()}") from None
-        assert stream is not None
         return stream
 
     def _condition(self) -> str:

@@ -282,6 +282,8 @@ class ReceivedStream:
         return due
 
     def _read_extensions(self, packet: bytes, offset: int) -> int:
+        profile: int
+        words: int
         profile, words = struct.unpack_from("!HH", packet, offset)
         data = packet[offset + 4 : offset + 4 + 4 * words]
         found = dict(_one_byte_elements(data) if profile == 0xBEDE else _two_byte_elements(data))

@@ -90,8 +90,8 @@ def parse(data: bytes) -> Iterator[Packet]:
 
 def _parse_one(packet_type: int, count: int, body: bytes) -> Packet | None:
     if packet_type == SR:
-        fields = struct.unpack_from("!IQIII", body)
-        return SenderReport(*fields, reports=_reports(body[24:], count))
+        ssrc, ntp, rtp_timestamp, packets, octets = struct.unpack_from("!IQIII", body)
+        return SenderReport(ssrc, ntp, rtp_timestamp, packets, octets, _reports(body[24:], count))
     if packet_type == RR:
         return ReceiverReport(struct.unpack_from("!I", body)[0], _reports(body[4:], count))
     if packet_type == BYE:

@@ -198,7 +198,7 @@ class Server:
 
     def _healthy(self) -> bool:
         try:
-            return self.healthz()["status"] == "ok"
+            return bool(self.healthz()["status"] == "ok")
         except (OSError, urllib.error.URLError, ValueError, KeyError):
             return False
 
@@ -206,7 +206,7 @@ class Server:
         if self._process is None:
             return []
         try:
-            return psutil.Process(self._process.pid).children(recursive=True)
+            return list(psutil.Process(self._process.pid).children(recursive=True))
         except psutil.NoSuchProcess:
             return []
 

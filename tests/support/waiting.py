@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from inspect import isawaitable
-from typing import TypeVar
+from typing import Any
 
-Value = TypeVar("Value")
 POLL_INTERVAL_S = 0.05
 
 
 async def until(
-    condition: Callable[[], Value | Awaitable[Value]],
+    condition: Callable[[], Any],
     what: str,
     *,
     timeout: float = 20,
     interval: float = POLL_INTERVAL_S,
-) -> Value:
-    """The first truthy value of `condition`. Fails the test, naming `what` was waited for and the last value."""
+) -> Any:
+    """The first truthy value of `condition`, which may be a coroutine function.
+
+    Fails the test after `timeout`, naming `what` was waited for and the last value.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     while True:
-        result = condition()
-        value: Value = await result if isawaitable(result) else result  # type: ignore[assignment]
+        value = condition()
+        if isawaitable(value):
+            value = await value
         if value:
             return value
         if loop.time() > deadline:

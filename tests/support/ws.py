@@ -66,7 +66,7 @@ class WsClient:
     ) -> Self:
         """Connect and say hello. Raises `SocketClosed` or `ProtocolError` where the server does not want us."""
         client = await cls.connect(user, session_id, on_event=on_event)
-        hello = {"protocol": 1, "token": user.token} | ({"resume": resume} if resume else {})
+        hello: Message = {"protocol": 1, "token": user.token} | ({"resume": resume} if resume else {})
         try:
             client.welcome = await client.request("hello", **hello)
         except BaseException:
@@ -82,13 +82,21 @@ class WsClient:
     def resume_token(self) -> str:
         return str(self.welcome["resume_token"])
 
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The TCP connection below."""
+        connection = self.socket._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        return connection.transport
+
     async def send(self, **message: Any) -> None:
         await self.socket.send_str(json.dumps(message))
 
     async def request(self, type: str, *, timeout: float = 20, **members: Any) -> Message:
         """The reply. Raises `ProtocolError`, `SocketClosed` or TimeoutError."""
         number = str(next(self._ids))
-        reply = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._replies[number] = reply
         if self.closed.is_set():
             raise SocketClosed(self.close_code)
@@ -130,8 +138,7 @@ class WsClient:
 
     async def drop(self) -> None:
         """Lose the connection: no close frame, as when a cable is pulled."""
-        transport = self.socket.get_extra_info("transport") or self.socket._response.connection.transport
-        transport.abort()
+        self.transport.abort()
         await self._reader
 
     async def _read(self) -> None:
@@ -161,7 +168,7 @@ async def refused_hello(user: User, session_id: str, resume: str | None = None) 
     """(error code, close code) of a hello that the server must not accept."""
     client = await WsClient.connect(user, session_id)
     try:
-        hello = {"protocol": 1, "token": user.token} | ({"resume": resume} if resume else {})
+        hello: Message = {"protocol": 1, "token": user.token} | ({"resume": resume} if resume else {})
         await client.request("hello", **hello)
     except ProtocolError as error:
         return error.code, await client.wait_closed()
