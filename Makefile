@@ -1,6 +1,7 @@
 # make run    start Greenroom on http://127.0.0.1:8080      (PORT, RTC_PORT, DATA_DIR)
 # make test   run every test                                (ARGS="-k name" for some of them)
 # make lint   ruff and mypy --strict
+# make bench  load tests, written up in bench/RESULTS.md    (ARGS="--runs 1"; python -m bench.run --help)
 # make screenshots   the pictures of README, taken anew
 
 PYTHON   ?= python3
@@ -10,7 +11,7 @@ RTC_PORT ?= 40000
 DATA_DIR ?= data
 BIN      := $(VENV)/bin
 
-.PHONY: run test lint screenshots browsers clean
+.PHONY: run test lint screenshots bench browsers clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/greenroom serve --port $(PORT) --rtc-port $(RTC_PORT) --data-dir "$(DATA_DIR)"
@@ -25,6 +26,9 @@ lint: $(VENV)/.installed-test
 
 screenshots: $(VENV)/.installed-test browsers
 	$(BIN)/python -m tests.support.screenshots docs/images
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m bench.run $(ARGS)
 
 browsers:
 	@sh tests/install_browsers.sh

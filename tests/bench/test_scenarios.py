@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.server import ROOT, Server
 
-SMALL = ("--seconds", "1.5", "--settle-s", "0.5", "--bitrate", "300k", "--join-rate", "50", "--quiet")
+SMALL = ("--seconds", "1", "--settle-s", "0.3", "--bitrate", "300k", "--join-rate", "50", "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -71,24 +71,19 @@ def test_idle_participants_are_connected_and_receive_nothing(server: Server) -> 
 
 
 def test_those_who_come_and_go_see_a_picture_and_leave_nothing_behind(server: Server) -> None:
-    result = measured(server, "churn", "--rate", "4", "--stay-s", "0.2")
+    result = measured(server, "churn", "--rate", "6", "--stay-s", "0.2")
     assert result["joins"] == 6
     assert result["packets_out_per_s"] > 0
     assert result["notes"]["transports_left"] == 0
 
 
-def test_the_search_reports_the_highest_load(server: Server) -> None:
-    done = bench(server, "audio", "--speakers", "1", "--find-max", "--listeners", "1", "--limit", "2", "--json")
+def test_the_search_tells_people_the_highest_load(server: Server) -> None:
+    done = bench(server, "audio", "--speakers", "1", "--find-max", "--listeners", "1", "--limit", "2")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert (found["load"], found["failed_load"]) == (2, None)
-
-
-def test_a_table_is_printed_for_people(server: Server) -> None:
-    done = bench(server, "audio", "--speakers", "1", "--listeners", "1")
-    assert done.returncode == 0, done.stderr
-    assert "1 listeners (2 participants" in done.stdout
+    assert done.stdout.startswith("highest load carried\n")
+    assert "2 listeners (3 participants" in done.stdout
     assert "added latency" in done.stdout
+    assert "no higher load was tried" in done.stdout
     assert done.stderr == ""
 
 

@@ -1,0 +1,170 @@
+"""The whole benchmark: cases on every system, in alternating runs on pinned cores, written up in RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from .cli import search, search_json
+from .cores import usable
+from .fleet import Fleet, FleetError, FleetOptions
+from .measure import Meter
+from .progress import Progress
+from .results import Run, write
+from .scenarios import SCENARIOS, Options, Scenario
+from .systems import NAMES, system
+from .systems.base import Running, SignalingError, System
+
+_DIRECTORY: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row of the results: a scenario with its sizes."""
+
+    scenario: str
+    options: Options
+    first_load: int
+    loads: Sequence[int] = ()
+    """Measured one by one. Without any the highest load is searched for, and then shares of it are measured."""
+    gro: bool = True
+
+
+CURVE: Final = (0.25, 0.5, 0.75, 1.0)
+"""Shares of the highest load at which CPU and latency are measured for the plots."""
+
+CASES: Final[dict[str, Case]] = {
+    "webinar": Case("webinar", Options(), 100),
+    "webinar, segments split by the kernel": Case("webinar", Options(), 100, gro=False),
+    "stage of 21": Case("stage", Options(limit=500), 0, loads=(0, 20)),
+    "audio, 10 speakers": Case("audio", Options(), 100),
+    "rooms of 10 at 300 kbit/s": Case("rooms", Options(bitrate_bps=300_000, limit=200), 10),
+    "idle": Case("idle", Options(join_rate=50.0), 1000, loads=(1000,)),
+    "churn": Case("churn", Options(seconds=600.0), 20, loads=(20,)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """Where everything runs. With two cores the control process shares the clients' one."""
+
+    media: int
+    clients: tuple[int, ...]
+    control: tuple[int, ...]
+
+    @classmethod
+    def of_this_machine(cls) -> Cores:
+        """`ValueError` with fewer than two cores: then clients and server measure each other."""
+        cores = usable()
+        if len(cores) < 2:
+            raise ValueError("the benchmark needs two cores")
+        others = cores[1:]
+        return cls(cores[0], others[:-1] or others, others[-1:])
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    progress = Progress()
+    try:
+        cores = Cores.of_this_machine()
+        runs = asyncio.run(_run_all(arguments, cores, progress))
+    except (ValueError, RuntimeError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        progress.done()
+    write(arguments.out, runs, cores=(cores.media, cores.clients, cores.control))
+    progress.line(f"written: {arguments.out / 'RESULTS.md'}")
+    return 0
+
+
+async def _run_all(arguments: argparse.Namespace, cores: Cores, progress: Progress) -> list[Run]:
+    chosen = [system(name) for name in arguments.systems]
+    for each in [each for each in chosen if each.version() is None]:
+        progress.line(f"{each.name} is not installed and is left out")
+        chosen.remove(each)
+    runs: list[Run] = []
+    for number in range(arguments.runs):
+        for name in arguments.cases:
+            # Alternating, so that what else the machine does in these hours meets all systems alike.
+            for each in chosen if number % 2 == 0 else reversed(chosen):
+                progress.line(f"run {number + 1} of {arguments.runs}: {name} on {each.name}")
+                case = _shortened(CASES[name], arguments.seconds)
+                runs.append(await run_case(name, case, each, number, cores, progress))
+                _keep(arguments.out, runs[-1])
+    return runs
+
+
+async def run_case(name: str, case: Case, chosen: System, number: int, cores: Cores, progress: Progress) -> Run:
+    """One case on a server of its own. A failure is a result too: it is in `error`."""
+    run = Run(name, case.scenario, chosen.name, chosen.version() or "", number)
+    server: Running | None = None
+    try:
+        server = await asyncio.to_thread(chosen.start, cores.control, cores.media)
+        options = FleetOptions(
+            server.url,
+            chosen.name,
+            processes=len(cores.clients),
+            cores=cores.clients,
+            gro=case.gro,
+            bitrates_bps=(case.options.bitrate_bps,),
+        )
+        async with await Fleet.start(options) as fleet:
+            scenario = SCENARIOS[case.scenario](fleet, Meter(chosen, server.url), case.options, progress)
+            await scenario.prepare()
+            await _measure(case, scenario, run, progress)
+    except (FleetError, SignalingError, OSError, RuntimeError) as error:
+        run.error = str(error) or type(error).__name__
+        progress.line(f"failed: {run.error}")
+    finally:
+        if server is not None:
+            await asyncio.to_thread(server.stop)
+    return run
+
+
+async def _measure(case: Case, scenario: Scenario, run: Run, progress: Progress) -> None:
+    if case.loads:
+        for load in case.loads:
+            run.add(await scenario.measure(load))
+        return
+    found = await search(scenario, case.first_load, case.options.limit, progress)
+    run.search = search_json(found)
+    for share in CURVE:
+        load = max(1, round(share * found.load))
+        if found.load and load not in {measurement["load"] for measurement in run.measurements}:
+            run.add(await scenario.measure(load))
+
+
+def _shortened(case: Case, seconds: float | None) -> Case:
+    return case if seconds is None else replace(case, options=replace(case.options, seconds=seconds))
+
+
+def _keep(directory: Path, run: Run) -> None:
+    """Each run as it ends: hours of measuring are not lost with the last minute."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "runs.jsonl").open("a") as file:
+        file.write(json.dumps(run.to_json()) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.run", description=(__doc__ or "").strip())
+    parser.add_argument("--runs", type=int, default=5, help="of each case on each system; default 5")
+    parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES), metavar="CASE", help="default: all")
+    parser.add_argument("--systems", nargs="*", choices=NAMES, default=list(NAMES), help="default: all installed")
+    parser.add_argument("--seconds", type=float, help="of each measurement, instead of each case's own")
+    parser.add_argument("--out", type=Path, default=_DIRECTORY, help="where RESULTS.md, plots and runs.jsonl go")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

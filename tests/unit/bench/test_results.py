@@ -1,0 +1,76 @@
+"""The report says what was measured, with its spread, and compares like with like."""
+
+from bench.fleet import Joins, Traffic
+from bench.measure import Span, Usage, evaluate
+from bench.results import Run, charts, median_and_spread, report, write
+
+CORES = (0, (1,), (1,))
+
+
+def measurement(load, worker_s):
+    traffic = Traffic(seconds=10.0, expected=load * 1000, received=load * 1000, sent_packets=1000)
+    traffic.latency.add(0.001 * load)
+    span = Span(Usage(0.0, 0.0, 0.0, 0), Usage(10.0, worker_s, 0.1, 10**7), {}, {})
+    return evaluate(("webinar", "viewers"), load, load + 1, traffic, load, Joins(), span, 0)
+
+
+def run(system, number, load, worker_s):
+    made = Run("a webinar", "webinar", system, "1.0", number)
+    best = measurement(load, worker_s).to_json()
+    made.search = {"load": load, "measurement": best, "failed_load": load + 1, "failed_measurement": None}
+    made.add(measurement(load // 2, worker_s / 2))
+    made.add(measurement(load, worker_s))
+    return made
+
+
+RUNS = [run("greenroom", n, 100 + 10 * n, 5.0) for n in range(3)] + [run("other", n, 50, 10.0) for n in range(3)]
+
+
+def row(text, label):
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {label} |")]
+    return [cell.strip() for cell in line.split("|")[2:-1]]
+
+
+def test_figures_are_medians_with_their_spread():
+    text = report(RUNS, CORES)
+    assert row(text, "load") == ["110 (100 - 120)", "50 (50 - 50)"]
+    assert row(text, "CPU workers") == ["50.0 % (50.0 % - 50.0 %)", "100.0 % (100.0 % - 100.0 %)"]
+
+
+def test_systems_are_compared_run_by_run():
+    text = report(RUNS, CORES)
+    assert "- load, greenroom / other: 2.20 (2.00 - 2.40)" in text
+    assert "- CPU per forwarded packet, greenroom / other: 0.23 (0.21 - 0.25)" in text
+
+
+def test_failures_are_told_and_do_not_count():
+    failed = Run("a webinar", "webinar", "greenroom", "1.0", 3, error="it went away")
+    text = report([*RUNS, failed], CORES)
+    assert row(text, "load")[0] == "110 (100 - 120)"
+    assert "greenroom, run 4, failed: it went away" in text
+
+
+def test_a_case_that_only_failed_is_still_reported():
+    text = report([Run("a webinar", "webinar", "greenroom", "1.0", 0, error="it went away")], CORES)
+    assert row(text, "load") == ["-"]
+    assert "it went away" in text
+
+
+def test_plots_are_of_medians_over_the_runs():
+    cpu, latency = charts(RUNS)
+    ours, theirs = cpu.series
+    assert (ours.name, theirs.name) == ("greenroom", "other")
+    assert [round(x) for x, _ in ours.points] == [5500, 11000]
+    assert [round(y) for _, y in ours.points] == [25, 50]
+    assert len(latency.series) == 4
+
+
+def test_what_was_not_measured_is_a_dash():
+    assert median_and_spread([None, None], str) == "-"
+    assert median_and_spread([None, 3.0], str) == "3.0"
+
+
+def test_files_are_written(tmp_path):
+    write(tmp_path / "new", RUNS, CORES)
+    assert (tmp_path / "new" / "results.svg").read_text().startswith("<svg")
+    assert "## a webinar" in (tmp_path / "new" / "RESULTS.md").read_text()
