@@ -1,7 +1,8 @@
 """Transport-cc feedback of many receivers at a time (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 
 A thousand subscribers that report every 100 ms are 10,000 packets a second. Where everything arrived, in order, the
-packets of all of them are filled in as columns; the rest takes the ordinary builder.
+packets of all of them are filled in as columns, as one run of small deltas or (after a pause) of large ones; the rest
+takes the ordinary builder.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ SHARDS: Final = 10
 """Each call of `build` serves one in this many transports, so that feedback is spread over the interval."""
 MAX_ROWS: Final = 256
 STRIDE: Final = 1408
-_MAX_PLAIN: Final = 1000
-"""Packets in one report of the simple form; its deltas still fit into one datagram."""
+_MAX_DELTAS_LEN: Final = 1000
+"""Bytes of deltas that still fit into one datagram."""
 
 _FIRST_WORDS: Final = np.frombuffer(b"\x8f\xcd", np.uint8)
 _DELTAS: Final = 22
 _TICKS_PER_REFERENCE: Final = REFERENCE_TIME_US // TICK_US
-_RUN_OF_SMALL: Final = 0x2000
+_RUN: Final = 13
+"""Bits below the symbol in a run-length chunk. The symbols of a small and a large delta are its length in bytes."""
 
 _Records = tuple[Indices, NDArray[np.uint16], Indices]
 
@@ -89,24 +91,35 @@ class FeedbackBuilder:
         position = np.arange(len(transports)) - np.repeat(starts, counts)
         ahead = np.diff(ticks, prepend=ticks[0])
         ahead[starts] = ticks[starts] % _TICKS_PER_REFERENCE
-        plain_packet = (ext_seqs == np.repeat(base + 1, counts) + position) & (ahead >= 0) & (ahead <= 0xFF)
-        plain = np.logical_and.reduceat(plain_packet, starts) & (counts <= _MAX_PLAIN)
+        in_order = np.logical_and.reduceat(ext_seqs == np.repeat(base + 1, counts) + position, starts)
+        least, most = np.minimum.reduceat(ahead, starts), np.maximum.reduceat(ahead, starts)
+        small = in_order & (least >= 0) & (most <= 0xFF) & (counts <= _MAX_DELTAS_LEN)
+        large = in_order & ~small & (least >= -0x8000) & (most <= 0x7FFF) & (2 * counts <= _MAX_DELTAS_LEN)
         self._highest[owners] = np.maximum(known, np.maximum.reduceat(ext_seqs, starts))
-        groups = np.flatnonzero(plain)
-        for begin in range(0, len(groups), MAX_ROWS):
-            part = groups[begin : begin + MAX_ROWS]
-            self._fill_plain(owners[part], starts[part], counts[part], base[part] + 1, ticks, ahead)
-            yield owners[part].tolist()
-        for group in np.flatnonzero(~plain).tolist():
+        for width, fitting in ((1, small), (2, large)):
+            groups = np.flatnonzero(fitting)
+            for begin in range(0, len(groups), MAX_ROWS):
+                part = groups[begin : begin + MAX_ROWS]
+                self._fill_runs(width, owners[part], starts[part], counts[part], base[part] + 1, ticks, ahead)
+                yield owners[part].tolist()
+        for group in np.flatnonzero(~(small | large)).tolist():
             span = slice(starts[group], starts[group] + counts[group])
             first = int(known[group]) + 1 if known[group] != NONE else None
             yield self._fill_irregular(int(owners[group]), first, ext_seqs[span].tolist(), ticks[span].tolist())
 
-    def _fill_plain(
-        self, owners: Indices, starts: Indices, counts: Indices, base: Indices, ticks: Indices, ahead: Indices
+    def _fill_runs(
+        self,
+        width: int,
+        owners: Indices,
+        starts: Indices,
+        counts: Indices,
+        base: Indices,
+        ticks: Indices,
+        ahead: Indices,
     ) -> None:
+        """Reports without losses; `width` bytes for each delta."""
         rows = len(owners)
-        padded = _DELTAS + counts + 3 & ~3
+        padded = _DELTAS + width * counts + 3 & ~3
         self.lengths[:rows] = padded
         for pad in range(1, 4):
             self._flat[np.arange(rows) * STRIDE + padded - pad] = 0
@@ -118,11 +131,13 @@ class FeedbackBuilder:
         self._columns16[:rows, 7] = counts
         reference = ticks[starts] // _TICKS_PER_REFERENCE % REFERENCE_TIME_MODULUS
         self._columns32[:rows, 4] = reference << 8 | self._count[owners]
-        self._columns16[:rows, 10] = _RUN_OF_SMALL | counts
+        self._columns16[:rows, 10] = width << _RUN | counts
         self._count[owners] += 1
         position = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        target = np.repeat(np.arange(rows) * STRIDE + _DELTAS, counts) + position
-        self._flat[target] = ahead[np.repeat(starts, counts) + position]
+        target = np.repeat(np.arange(rows) * STRIDE + _DELTAS, counts) + width * position
+        deltas = ahead[np.repeat(starts, counts) + position]
+        for byte in range(width):
+            self._flat[target + byte] = deltas >> 8 * (width - 1 - byte) & 0xFF
 
     def _fill_irregular(self, owner: int, first: int | None, ext_seqs: list[int], ticks: list[int]) -> list[int]:
         arrivals = {

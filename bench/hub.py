@@ -33,6 +33,7 @@ _TICKS_PER_REPORT: Final = round(1 / TICK_S)
 _TICKS_PER_CONSENT: Final = round(CONSENT_INTERVAL_S / TICK_S)
 _MAX_BEHIND_TICKS: Final = 5
 _MAX_NACKED: Final = 100
+_TIMER_RESOLUTION_S: Final = 0.001
 _SCRATCH: Final = 2048
 
 _HEADER_READ: Final = 40
@@ -318,7 +319,8 @@ class Hub:
     def _pace(self) -> None:
         if self._pacer_timer is not None:
             self._pacer_timer.cancel()
-        due = self._pacer.run(self._loop.time())
+        # Event loops count in milliseconds: without this they would wake up several times before each frame is due.
+        due = self._pacer.run(self._loop.time() + _TIMER_RESOLUTION_S)
         self._pacer_timer = self._loop.call_at(due, self._pace)
 
     def _tick(self) -> None:

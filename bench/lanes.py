@@ -28,12 +28,16 @@ from sfu.net.interfaces import local_addresses
 from .reception import Indices
 
 MAX_TRANSPORTS: Final = 16384
-MAX_MESSAGES: Final = 64
+MAX_MESSAGES: Final = 256
 MESSAGE_STRIDE: Final = 65536
 """The longest thing that UDP_GRO can put together."""
 _MAX_SENT_AT_ONCE: Final = 1024
 """UIO_MAXIOV."""
 _BATCHES_PER_WAKEUP: Final = 8
+_BUSY_MESSAGES: Final = 16
+_POLL_S: Final = 0.004
+"""A socket that brought so many messages at once is not waited for but looked at again after this time: full batches
+cost a third of small ones, and the kernel has noted when each packet came."""
 
 _FIRST_ADDRESS: Final = int(ipaddress.IPv4Address("127.1.0.0"))
 _BUFFER_BYTES: Final = 32 * 1024 * 1024
@@ -122,6 +126,7 @@ class Lanes:
         self._calls = _system_calls()
         self._local = frozenset(local_addresses())
         self._shared: _SharedLane | None = None
+        self._polling = False
         self._own: dict[int, _OwnLane] = {}
         self._on_shared: set[int] = set()
         self.send_failures = 0
@@ -178,16 +183,56 @@ class Lanes:
         return 0 if self._shared is None else self._shared.receive_drops()
 
     def _drain_shared(self) -> None:
+        lane = self._shared
+        if lane is None:
+            return
+        messages = 0
         for _ in range(_BATCHES_PER_WAKEUP):
-            packets = self._shared.receive() if self._shared is not None else None
+            packets = lane.receive()
             if packets is None:
-                return
+                break
+            messages += lane.message_count
             self._consume(packets)
+            if lane.message_count < MAX_MESSAGES:
+                break
+        busy = messages >= _BUSY_MESSAGES
+        if busy:
+            self._loop.call_later(_POLL_S, self._drain_shared)
+        if busy != self._polling:
+            self._polling = busy
+            if busy:
+                self._loop.remove_reader(lane.socket.fileno())
+            else:
+                self._loop.add_reader(lane.socket.fileno(), self._drain_shared)
 
     def _drain_own(self, lane: _OwnLane) -> None:
         packets = lane.receive()
         if packets is not None:
             self._consume(packets)
+
+
+class _WallOffset:
+    """How far the wall clock, which the kernel stamps with, is ahead of the monotonic one."""
+
+    _REFRESH_NS: Final = 1_000_000_000
+    _TRIES: Final = 5
+
+    def __init__(self) -> None:
+        self._offset_ns = 0
+        self._due_ns = 0
+
+    def ns(self) -> int:
+        """The same for a second: from call to call it would differ by what happened between two readings."""
+        if time.monotonic_ns() >= self._due_ns:
+            self._offset_ns = min(self._read() for _ in range(self._TRIES))[1]
+            self._due_ns = time.monotonic_ns() + self._REFRESH_NS
+        return self._offset_ns
+
+    @staticmethod
+    def _read() -> tuple[int, int]:
+        """How long it took, and the offset."""
+        before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        return after - before, wall - (before + after) // 2
 
 
 class _SharedLane:
@@ -209,6 +254,9 @@ class _SharedLane:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNPRIVILEGED_BUFFER_BYTES)
         self.socket.bind(("0.0.0.0", 0))
         self._fd = self.socket.fileno()
+        self.message_count = 0
+        """Of the last `receive`; each holds one packet or a run of them."""
+        self._wall_offset = _WallOffset()
         self._remotes: dict[int, tuple[str, int]] = {}
         self._prepare_receive()
         self._prepare_send()
@@ -253,6 +301,7 @@ class _SharedLane:
     def receive(self) -> Packets | None:
         self._received["control_length"] = _RECEIVED.itemsize
         count: int = self._recvmmsg(self._fd, self._received.ctypes.data, MAX_MESSAGES, 0, None)
+        self.message_count = max(count, 0)
         if count <= 0:
             return None
         control = self._control[:count]
@@ -260,8 +309,7 @@ class _SharedLane:
         segmented = control["second_type"] == _UDP_GRO
         segments = np.where(segmented, control["segment"], message_lengths).astype(np.int64)
         address = np.where(segmented, control["address_after_segment"], control["address"]).astype(np.int64)
-        wall_offset = time.time_ns() - time.monotonic_ns()
-        arrival_ns = control["time_s"] * 1_000_000_000 + control["time_ns"] - wall_offset
+        arrival_ns = control["time_s"] * 1_000_000_000 + control["time_ns"] - self._wall_offset.ns()
         packets_of = np.maximum(-(-message_lengths // np.maximum(segments, 1)), 1)
         message = np.repeat(np.arange(count), packets_of)
         position = np.arange(len(message)) - np.repeat(np.cumsum(packets_of) - packets_of, packets_of)
