@@ -480,12 +480,13 @@ async def test_a_flood_of_messages(crew: Crew) -> None:
 async def test_a_client_that_never_reads(crew: Crew, server: Server) -> None:
     """Its outbox is bounded: it is cut off, the others are served meanwhile, and it may come back."""
     host, session_id = await crew.live(require_approval=True)
-    async with Api(server.url) as stuck_api:
+    async with Api(server.url, aiohttp.TCPConnector(socket_factory=small_socket)) as stuck_api:
         stuck_host = User(stuck_api, host.token, host.user_id, host.name)
         stuck = await WsClient.open(stuck_host, session_id)
         stuck.transport.pause_reading()
-        # Every request tells the host about its message, of which each character takes up to twelve bytes as JSON.
-        viewers = [await crew.socket(await crew.user("Asking"), session_id) for _ in range(12)]
+        # Every request tells the host two kilobytes, twice: 8 MB in all. The kernel keeps 4 MB for a loopback
+        # connection, and the outbox 512 messages.
+        viewers = [await crew.socket(await crew.user("Asking"), session_id) for _ in range(40)]
         await asyncio.gather(*(ask_and_cancel(viewer, times=45) for viewer in viewers))
         onlooker = await crew.socket(await crew.user("Onlooker"), session_id)
 
@@ -494,12 +495,20 @@ async def test_a_client_that_never_reads(crew: Crew, server: Server) -> None:
             (row,) = [entry for entry in await host.participants(session_id) if entry["role"] == "host"]
             return session and not row["connected"]
 
-        await until(cut, "the client that does not read is cut off", timeout=30, interval=0.25)
+        # Sooner than the heartbeat, which would notice after 20 seconds, could have a part in it.
+        await until(cut, "the client that does not read is cut off", timeout=15, interval=0.25)
         stuck.transport.resume_reading()
         assert await stuck.wait_closed() in (4429, 1006)
         again = await crew.socket(host, session_id, resume=stuck.resume_token)
         assert again.welcome["resumed"] is True
         await stuck.close()
+
+
+def small_socket(address: Any) -> socket.socket:
+    """The kernel would take megabytes for a client that does not read."""
+    endpoint = socket.socket(*address[:3])
+    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    return endpoint
 
 
 async def ask_and_cancel(viewer: WsClient, times: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from control_api.auth import Authenticator, load_or_create_secret
 from tests.support import clips
 from tests.support.api import ApiError, User
 from tests.support.crew import Crew
@@ -145,6 +146,10 @@ async def test_kick_disconnects_and_locks_out(crew: Crew, server: Server) -> Non
     assert (refused.value.status, refused.value.code) == (403, "kicked")
     assert await refused_hello(stage.guest_user, stage.session_id) == ("kicked", 4403)
     assert await refused_hello(stage.guest_user, stage.session_id, stage.guest.ws.resume_token) == ("kicked", 4403)
+    new_token = Authenticator(load_or_create_secret(server.data_dir)).issue("Another name", stage.guest_user.user_id)
+    assert new_token != stage.guest_user.token
+    renewed = User(crew.api, new_token, stage.guest_user.user_id, "Another name")
+    assert await refused_hello(renewed, stage.session_id) == ("kicked", 4403)
     (row,) = await server.query(
         "select status from live_participants where session_id = $1::uuid and user_id = $2",
         stage.session_id,

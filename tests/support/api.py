@@ -23,9 +23,9 @@ class ApiError(Exception):
 class Api:
     """An HTTP client of one server. Use it as a context manager, or `close` it."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, connector: aiohttp.BaseConnector | None = None) -> None:
         self.base_url = base_url
-        self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+        self.http = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=30))
 
     async def __aenter__(self) -> Self:
         return self

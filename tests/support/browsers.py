@@ -49,8 +49,10 @@ INBOUND = """
 async ([participantId, source]) => {
   const received = window.greenroom?.room?.receiver.find(participantId, source);
   if (!received) return null;
-  for (const report of (await received.receiver.getStats()).values()) {
-    if (report.type === "inbound-rtp") return JSON.parse(JSON.stringify(report));
+  const reports = await received.receiver.getStats();
+  for (const report of reports.values()) {
+    if (report.type !== "inbound-rtp") continue;
+    return { ...JSON.parse(JSON.stringify(report)), mimeType: reports.get(report.codecId)?.mimeType };
   }
   return null;
 }
@@ -85,6 +87,22 @@ SAMPLE = """
 }
 """
 
+PREFER_CODEC = """
+(() => {
+  const original = RTCPeerConnection.prototype.createOffer;
+  RTCPeerConnection.prototype.createOffer = function (...args) {
+    for (const transceiver of this.getTransceivers()) {
+      const kind = transceiver.sender.track?.kind;
+      if (kind !== "MIME_TYPE".split("/")[0]) continue;
+      const { codecs } = RTCRtpReceiver.getCapabilities(kind);
+      const wanted = codecs.filter(({ mimeType }) => mimeType.toLowerCase() === "MIME_TYPE".toLowerCase());
+      transceiver.setCodecPreferences([...wanted, ...codecs.filter((codec) => !wanted.includes(codec))]);
+    }
+    return original.apply(this, args);
+  };
+})();
+"""
+
 WATCH_FRAMES = """
 (video) => {
   const log = (video.frameLog = []);
@@ -95,6 +113,11 @@ WATCH_FRAMES = """
   video.requestVideoFrameCallback(next);
 }
 """
+
+
+def prefer_codec(mime_type: str) -> str:
+    """A script that makes a page offer this codec first."""
+    return PREFER_CODEC.replace("MIME_TYPE", mime_type)
 
 
 def chromium_path() -> str | None:
@@ -223,7 +246,7 @@ class Person:
         )
 
     async def inbound(self, participant_id: str, source: str) -> dict[str, Any]:
-        """`inbound-rtp` statistics of a source; empty while there is none."""
+        """`inbound-rtp` statistics of a source and their codec's `mimeType`; empty while there are none."""
         return await self.page.evaluate(INBOUND, [participant_id, source]) or {}
 
     async def outbound(self) -> list[dict[str, Any]]:

@@ -152,9 +152,8 @@ class Receiver:
             ssrcs = section.ssrcs
             if section.direction != "sendonly" or not ssrcs or ssrcs[0] in self.streams:
                 continue
-            rtx_types = {number for number, name in section.codec_names.items() if name == "rtx"}
             rtx_ssrc = ssrcs[1] if len(ssrcs) > 1 else None
-            stream = ReceivedStream(ssrcs[0], rtx_ssrc, rtx_types, section.extension_ids)
+            stream = ReceivedStream(ssrcs[0], rtx_ssrc, section.codec_names, section.extension_ids)
             self.streams[ssrcs[0]] = self._by_mid[section.mid] = stream
             if rtx_ssrc is not None:
                 self.streams[rtx_ssrc] = stream

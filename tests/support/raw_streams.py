@@ -172,11 +172,11 @@ class ReceivedStream:
     """Packets of one SSRC, with its RTX stream folded in."""
 
     def __init__(
-        self, ssrc: int, rtx_ssrc: int | None, rtx_payload_types: set[int], extension_ids: dict[str, int]
+        self, ssrc: int, rtx_ssrc: int | None, codec_names: dict[int, str], extension_ids: dict[str, int]
     ) -> None:
         self.ssrc = ssrc
         self.rtx_ssrc = rtx_ssrc
-        self._rtx_payload_types = rtx_payload_types
+        self._codec_names = codec_names
         self._extension_ids = extension_ids
         self.seqs: set[int] = set()
         """Unwrapped sequence numbers that arrived, first or by RTX."""
@@ -202,6 +202,11 @@ class ReceivedStream:
         self._highest = -1
         self._lowest = 0
         self._missing: dict[int, tuple[float, float]] = {}
+
+    @property
+    def codecs(self) -> set[str]:
+        """Names of the codecs that arrived, as the offer calls their payload types; `unknown` for those it lacks."""
+        return {self._codec_names.get(number, "unknown") for number in self.payload_types}
 
     @property
     def received(self) -> int:
@@ -230,7 +235,7 @@ class ReceivedStream:
         if first & 0x20:
             payload = payload[: -payload[-1]]
         self.payload_types[payload_type] += 1
-        if payload_type in self._rtx_payload_types and ssrc == self.rtx_ssrc:
+        if self._codec_names.get(payload_type) == "rtx" and ssrc == self.rtx_ssrc:
             if len(payload) > 2:
                 self._take(struct.unpack_from("!H", payload)[0], payload[2:], arrival, repaired=True)
         elif payload:
