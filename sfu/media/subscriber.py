@@ -17,7 +17,7 @@ from sfu.rtp.rtcp import (
     RtcpPacket,
     SenderReport,
     SourceDescription,
-    TwccFeedback,
+    TwccReport,
     serialise_compound,
 )
 
@@ -113,7 +113,7 @@ class Subscriber:
                 case Fir():
                     for ssrc, _ in packet.entries:
                         self._want_keyframe(ssrc, actions)
-                case TwccFeedback():
+                case TwccReport():
                     if not self.sent.note_feedback(packet, now):
                         self._drops[FEEDBACK_NOT_SENT] += 1
                 case Remb():

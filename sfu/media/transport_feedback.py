@@ -6,9 +6,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from sfu.rtp.rtcp import TwccFeedback
 from sfu.rtp.seq import Unwrapper, seq_diff
-from sfu.rtp.twcc import build_feedback
+from sfu.rtp.twcc import TwccFeedback, TwccReport, build_feedback
 
 from .ports import SENT_HISTORY, PortTable
 
@@ -81,19 +80,19 @@ class SentStatistics:
         self.rtt: float | None = None
         """Seconds from sending to feedback, smoothed; contains the receiver's feedback interval."""
 
-    def note_feedback(self, feedback: TwccFeedback, now: float) -> bool:
+    def note_feedback(self, feedback: TwccReport, now: float) -> bool:
         """False when the feedback speaks about packets that were never sent, or too long ago: then it is ignored."""
         next_seq = int(self._ports.next_transport_seq[self._port])
         first = next_seq + seq_diff(feedback.base_seq, next_seq & 0xFFFF)
         end = first + feedback.status_count
         if first < max(next_seq - SENT_HISTORY, 0) or end > next_seq:
             return False
-        received = len(feedback.arrivals)
+        received = feedback.received
         self.acknowledged += received
         self.lost += feedback.status_count - received
         self.fraction_lost += _GAIN * (1 - received / feedback.status_count - self.fraction_lost)
-        if feedback.arrivals:
-            newest = first + (feedback.arrivals[-1][0] - feedback.base_seq & 0xFFFF)
+        if received:
+            newest = first + feedback.newest_index
             sample = now - float(self._ports.sent_at[self._port, newest % SENT_HISTORY])
             self.rtt = sample if self.rtt is None else self.rtt + _GAIN * (sample - self.rtt)
         return True

@@ -25,7 +25,7 @@ from .rtcp_header import (
     pack_words,
     serialise_compound,
 )
-from .twcc import FMT_TWCC, TwccFeedback
+from .twcc import FMT_TWCC, TwccReport
 
 __all__ = [
     "Bye",
@@ -39,7 +39,7 @@ __all__ = [
     "SdesChunk",
     "SenderReport",
     "SourceDescription",
-    "TwccFeedback",
+    "TwccReport",
     "UnknownPacket",
     "parse_compound",
     "serialise_compound",
@@ -257,7 +257,7 @@ _COUNTED: Final[dict[int, Callable[[int, bytes], RtcpPacket]]] = {
 
 _FEEDBACK: Final[dict[tuple[int, int], Callable[[bytes], RtcpPacket]]] = {
     (PT_RTPFB, FMT_NACK): Nack.parse_body,
-    (PT_RTPFB, FMT_TWCC): TwccFeedback.parse_body,
+    (PT_RTPFB, FMT_TWCC): TwccReport.parse_body,
     (PT_PSFB, FMT_PLI): Pli.parse_body,
     (PT_PSFB, FMT_FIR): Fir.parse_body,
     (PT_PSFB, FMT_APPLICATION_LAYER): _parse_application_layer,

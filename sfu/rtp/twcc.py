@@ -12,6 +12,7 @@ from .rtcp_header import (
     PT_RTPFB,
     RTCP_HEADER_LEN,
     pack_feedback,
+    pack_packet,
     pack_words,
     parse_feedback_ssrcs,
 )
@@ -97,6 +98,84 @@ class TwccFeedback:
         fci += _pack_chunks(runs) + deltas
         # Zeros without the P bit, as the draft has them: some receivers refuse padding that is no multiple of four.
         return pack_feedback(FMT_TWCC, PT_RTPFB, self.sender_ssrc, self.media_ssrc, fci + bytes(-len(fci) % 4))
+
+
+@dataclass(slots=True, frozen=True)
+class TwccReport:
+    """A feedback packet that was received, its arrival times still unread.
+
+    A server with a thousand subscribers gets ten thousand of these a second, and mostly wants to know how much arrived.
+    """
+
+    sender_ssrc: int
+    media_ssrc: int
+    base_seq: int
+    status_count: int
+    """1-65535."""
+    received: int
+    """How many of them arrived."""
+    newest_index: int
+    """Of the last one that arrived, counted from `base_seq`; -1 when none did."""
+    body: bytes
+
+    def read(self) -> TwccFeedback:
+        """All of it. Raises ValueError when a delta is malformed."""
+        return TwccFeedback.parse_body(self.body)
+
+    def to_bytes(self) -> bytes:
+        """As it came, without what padding it had."""
+        return pack_packet(FMT_TWCC, PT_RTPFB, self.body + bytes(-len(self.body) % 4))
+
+    @classmethod
+    def parse_body(cls, body: bytes) -> Self:
+        """From what stands behind the RTCP header. Raises ValueError when it is truncated or uses reserved symbols.
+
+        The work is bounded by the number of status chunks in `body`.
+        """
+        sender_ssrc, media_ssrc = parse_feedback_ssrcs(body)
+        if len(body) < _FIXED_END:
+            raise ValueError("transport-cc feedback is truncated")
+        base_seq, status_count, _ = _FIXED.unpack_from(body, FEEDBACK_SSRCS_LEN)
+        if status_count == 0:
+            raise ValueError("transport-cc feedback reports on no packet")
+        index, offset, received, newest, delta_bytes = 0, _FIXED_END, 0, -1, 0
+        size = len(body)
+        while index < status_count:
+            if offset + 2 > size:
+                raise ValueError("transport-cc status chunks are truncated")
+            chunk = body[offset] << 8 | body[offset + 1]
+            offset += 2
+            count, small, large, last = _count_symbols(chunk, status_count - index)
+            received += small + large
+            delta_bytes += small + 2 * large
+            if last >= 0:
+                newest = index + last
+            index += count
+        if offset + delta_bytes > size:
+            raise ValueError("transport-cc feedback has fewer deltas than packets received")
+        return cls(sender_ssrc, media_ssrc, base_seq, status_count, received, newest, body)
+
+
+def _count_symbols(chunk: int, left: int) -> tuple[int, int, int, int]:
+    """(symbols of a chunk, at most `left`; small deltas; large deltas; index of the last that arrived, or -1)."""
+    if chunk < 0x8000:
+        count, symbol = min(chunk & _MAX_RUN, left), chunk >> 13
+        if symbol == _RESERVED:
+            raise ValueError("transport-cc status symbol is reserved")
+        arrived = count if symbol else 0
+        return count, arrived if symbol == _SMALL else 0, arrived if symbol == _LARGE else 0, arrived - 1
+    if not chunk & 0x4000:
+        count = min(_ONE_BIT_SYMBOLS, left)
+        bits = (chunk & 0x3FFF) >> _ONE_BIT_SYMBOLS - count
+        return count, bits.bit_count(), 0, count - (bits & -bits).bit_length() if bits else -1
+    count = min(_TWO_BIT_SYMBOLS, left)
+    bits = (chunk & 0x3FFF) >> 2 * (_TWO_BIT_SYMBOLS - count)
+    small, large = bits & 0x1555, bits >> 1 & 0x1555
+    if small & large:
+        raise ValueError("transport-cc status symbol is reserved")
+    either = small | large
+    last = count - 1 - ((either & -either).bit_length() - 1) // 2 if either else -1
+    return count, small.bit_count(), large.bit_count(), last
 
 
 def build_feedback(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bench.feedback import SHARDS, FeedbackBuilder
-from sfu.rtp.rtcp import TwccFeedback, parse_compound
-from sfu.rtp.twcc import MAX_FEEDBACK_LEN
+from sfu.rtp.rtcp import parse_compound
+from sfu.rtp.twcc import MAX_FEEDBACK_LEN, TwccFeedback
 
 STARTS = [0, 1, 32767, 32768, 65530, 65534, 65535]
 
@@ -33,7 +33,7 @@ class Receiver:
                     assert report.sender_ssrc == 1000 + owner
                     assert report.media_ssrc == 7
                     assert length <= MAX_FEEDBACK_LEN
-                    self.reports.setdefault(owner, []).append(report)
+                    self.reports.setdefault(owner, []).append(report.read())
 
     def results(self, transport):
         return [result for report in self.reports.get(transport, []) for result in report.results()]

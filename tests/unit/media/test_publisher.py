@@ -11,7 +11,7 @@ from sfu.rtp.nack import Nack
 from sfu.rtp.parameters import Encoding
 from sfu.rtp.pli import Pli
 from sfu.rtp.remb import Remb
-from sfu.rtp.rtcp import ReceiverReport, SenderReport, TwccFeedback, parse_compound
+from sfu.rtp.rtcp import ReceiverReport, SenderReport, TwccReport, parse_compound
 from tests.sim import harness
 from tests.sim.harness import Sfu, keyframe, rtp, rtx, video
 
@@ -197,7 +197,7 @@ def test_transport_cc_feedback_reports_what_arrived(sfu):
         elements = [(harness.PUBLISHED_TWCC, number.to_bytes(2))]
         sfu.receive([video(number, elements=elements)], 1.0 + (number == 1) * 0.01)
     (feedback,) = [
-        packet for packet in sfu.requests(sfu.publisher.next_due() + 0.1) if isinstance(packet, TwccFeedback)
+        packet.read() for packet in sfu.requests(sfu.publisher.next_due() + 0.1) if isinstance(packet, TwccReport)
     ]
     assert feedback.base_seq == 65534
     assert feedback.status_count == 4

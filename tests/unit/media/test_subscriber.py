@@ -52,7 +52,7 @@ def test_bandwidth_messages_are_kept(sfu):
     subscriber.on_rtcp([Remb(9, 2_000_000, ())], 0.0)
     assert subscriber.remb_bps == 2_000_000
     (feedback,) = build_feedback(1, 2, 0, [(5, 1000)])
-    subscriber.on_rtcp([feedback], 0.0)
+    subscriber.on_rtcp(parse_compound(feedback.to_bytes()), 0.0)
     assert sfu.counters["twcc_never_sent"] == 1
 
 

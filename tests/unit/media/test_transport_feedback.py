@@ -7,16 +7,20 @@ from hypothesis import strategies as st
 
 from sfu.media.ports import SENT_HISTORY, PortTable
 from sfu.media.transport_feedback import BUSY, INTERVAL, MAX_PENDING, ArrivalRecorder, SentStatistics
-from sfu.rtp.rtcp import TwccFeedback, parse_compound
-from sfu.rtp.twcc import build_feedback
+from sfu.rtp.rtcp import TwccReport, parse_compound
+from sfu.rtp.twcc import TwccFeedback, build_feedback
 
 STARTS = (0, 1, 32767, 32768, 65534, 65535)
 
 
-def sent_and_read(feedback: TwccFeedback) -> TwccFeedback:
+def as_report(feedback: TwccFeedback) -> TwccReport:
     (parsed,) = parse_compound(feedback.to_bytes())
-    assert isinstance(parsed, TwccFeedback)
+    assert isinstance(parsed, TwccReport)
     return parsed
+
+
+def sent_and_read(feedback: TwccFeedback) -> TwccFeedback:
+    return as_report(feedback).read()
 
 
 def test_nothing_is_reported_while_nothing_comes():
@@ -92,7 +96,7 @@ def statistics(sent: int, at: float = 5.0) -> SentStatistics:
 def test_loss_and_round_trip_are_read_from_feedback():
     stats = statistics(100)
     (feedback,) = build_feedback(1, 2, 0, [(seq, 1000) for seq in range(90, 100) if seq != 95])
-    assert stats.note_feedback(sent_and_read(feedback), 5.08)
+    assert stats.note_feedback(as_report(feedback), 5.08)
     assert (stats.acknowledged, stats.lost) == (9, 1)
     assert stats.rtt == pytest.approx(0.08)
     assert 0 < stats.fraction_lost < 0.1
@@ -102,7 +106,7 @@ def test_loss_and_round_trip_are_read_from_feedback():
 def test_feedback_about_what_was_never_sent_is_ignored(seqs):
     stats = statistics(5)
     (feedback,) = build_feedback(1, 2, 0, [(seq, 1000) for seq in seqs])
-    assert not stats.note_feedback(sent_and_read(feedback), 5.1)
+    assert not stats.note_feedback(as_report(feedback), 5.1)
     assert stats.acknowledged == 0
     assert stats.rtt is None
 
@@ -110,4 +114,4 @@ def test_feedback_about_what_was_never_sent_is_ignored(seqs):
 def test_feedback_about_what_is_forgotten_is_ignored():
     stats = statistics(SENT_HISTORY + 10)
     (feedback,) = build_feedback(1, 2, 0, [(3, 1000)])
-    assert not stats.note_feedback(feedback, 5.1)
+    assert not stats.note_feedback(as_report(feedback), 5.1)

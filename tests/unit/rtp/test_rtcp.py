@@ -107,7 +107,7 @@ def test_all_kinds_in_one_datagram():
         Pli(1, 2),
         Fir(1, ((2, 3),)),
         Remb(1, 1000, (2,)),
-        *build_feedback(1, 2, 0, [(65536, 0)]),
+        *(parse_compound(feedback.to_bytes())[0] for feedback in build_feedback(1, 2, 0, [(65536, 0)])),
         Bye((1,), b"done"),
     ]
     assert parse_compound(memoryview(serialise_compound(compound))) == compound
@@ -128,7 +128,8 @@ def test_padding_is_taken_off_whatever_its_length():
 def test_transport_cc_padded_as_libwebrtc_does():
     plain = bytes.fromhex("8fcd0005 00000001 00000002 0005 0001 000003 00 2001 02 00")
     padded = bytes([plain[0] | 0x20]) + plain[1:-1] + b"\x01"
-    assert parse_compound(padded) == parse_compound(plain)
+    ((with_padding,), (without,)) = parse_compound(padded), parse_compound(plain)
+    assert with_padding.read() == without.read()
 
 
 def test_profile_extension_behind_report_blocks_is_ignored():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfu.rtp.rtcp import parse_compound
-from sfu.rtp.twcc import MAX_FEEDBACK_LEN, TwccFeedback, build_feedback
+from sfu.rtp.twcc import MAX_FEEDBACK_LEN, TwccFeedback, TwccReport, build_feedback
 
 STARTS = [0, 1, 32767, 32768, 65534, 65535]
 
@@ -17,7 +17,13 @@ def parsed(feedbacks):
         data = feedback.to_bytes()
         assert len(data) <= MAX_FEEDBACK_LEN
         assert len(data) % 4 == 0
-        packets += parse_compound(data)
+        (report,) = parse_compound(data)
+        whole = report.read()
+        seqs = [seq for seq, _ in whole.arrivals]
+        newest = seqs[-1] - whole.base_seq & 0xFFFF if seqs else -1
+        assert (report.base_seq, report.status_count) == (whole.base_seq, whole.status_count)
+        assert (report.received, report.newest_index) == (len(seqs), newest)
+        packets.append(whole)
     return packets
 
 
@@ -238,8 +244,14 @@ def test_what_cannot_be_sent_is_refused(feedback):
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_value_or_a_value_error(body):
     try:
+        report = TwccReport.parse_body(body)
+    except ValueError:
+        report = None
+    try:
         feedback = TwccFeedback.parse_body(body)
     except ValueError:
         return
+    assert report is not None, "what can be read whole can be read in short"
+    assert report.received == len(feedback.arrivals)
     assert len(feedback.arrivals) <= len(body)
     assert len(feedback.arrivals) <= feedback.status_count
