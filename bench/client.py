@@ -91,6 +91,12 @@ class LoadClient:
             await asyncio.gather(*(participant.leave() for participant in part))
         return {}
 
+    async def gone(self) -> Command:
+        """Those whom the server threw out; they are forgotten here."""
+        found = [number for number, participant in self._participants.items() if participant.gone]
+        await self.leave(found)
+        return {"participants": found}
+
     async def stop_sending(self) -> Command:
         for participant in self._participants.values():
             participant.stop_sending()

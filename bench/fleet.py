@@ -173,6 +173,11 @@ class Fleet:
             *(self._processes[process].call("leave", participants=numbers) for process, numbers in by_process.items())
         )
 
+    async def gone(self) -> set[Member]:
+        """Those whom the server threw out since the last call."""
+        replies = await self._all("gone")
+        return {Member(process, number) for process, reply in enumerate(replies) for number in reply["participants"]}
+
     async def stop_sending(self) -> None:
         await self._all("stop_sending")
 

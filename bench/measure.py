@@ -86,6 +86,8 @@ class Measurement:
     join_p99_ms: float | None
     joins: int
     join_failures: dict[str, int]
+    lost_participants: int
+    """Whom the server threw out."""
     worker_cpu: float | None
     control_cpu: float | None
     worker_us_per_packet: float | None
@@ -107,7 +109,8 @@ class Measurement:
     @property
     def passed(self) -> bool:
         """Whether the server carried the load."""
-        return self.loss < MAX_LOSS and not self.join_failures and not self.srtp_failures
+        faults = self.join_failures or self.lost_participants or self.srtp_failures
+        return self.loss < MAX_LOSS and not faults
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"passed": self.passed, "client_limited": self.client_limited}
@@ -140,6 +143,7 @@ def evaluate(
     joins: Joins,
     span: Span | None,
     idle_memory_bytes: int,
+    lost_participants: int = 0,
 ) -> Measurement:
     """Put the parts together. `name`: the scenario's, and what its load counts."""
     seconds = max(traffic.seconds, 1e-9)
@@ -164,6 +168,7 @@ def evaluate(
         join_p99_ms=_ms(joins.times.percentile(99)),
         joins=joins.times.count,
         join_failures=dict(joins.failures),
+        lost_participants=lost_participants,
         srtp_failures=traffic.srtp_failures,
         client_cpu=traffic.busiest_client,
         client_receive_drops=traffic.receive_drops,

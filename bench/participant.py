@@ -56,6 +56,7 @@ class Participant:
         self._media = asyncio.Event()
         self._connected = asyncio.Event()
         self._failure: Exception | None = None
+        self._lost = False
 
     async def host(self, signaling: Signaling, capacity: int, media: Media) -> str:
         """Open a room, publish into it, and return its id. Raises `SignalingError`, ConnectionError, TimeoutError."""
@@ -77,6 +78,16 @@ class Participant:
             if expect == "media" and self._receiving is not None and self._receiving.first_media_ns is not None:
                 done_ns = self._receiving.first_media_ns
         self.joined_s = (done_ns - self._link.opened_ns) / 1e9
+
+    @property
+    def gone(self) -> bool:
+        """Whether the server ended it, or one of its connections."""
+        receiving = self._receiving.transport if self._receiving is not None else None
+        ended = [transport for transport in (self._sending, receiving) if transport is not None and transport.lost]
+        return self._lost or bool(ended)
+
+    def lost(self) -> None:
+        self._lost = True
 
     def stop_sending(self) -> None:
         """Stay connected in silence."""

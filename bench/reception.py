@@ -122,8 +122,12 @@ class Reception:
         steps = np.bincount(places, ext_seqs - base)
         regular = (self.highest[streams] - before == counts) & (2 * steps == counts * (counts + 1))
         irregular = ~regular & self.counts_loss[streams]
-        for row, highest in zip(streams[irregular].tolist(), before[irregular].tolist(), strict=True):
-            self._note_irregular(row, highest, ext_seqs[rows == row].tolist(), now)
+        if irregular.any():
+            in_streams = ext_seqs[np.argsort(places, kind="stable")].tolist()
+            ends = np.cumsum(counts)
+            for place in np.flatnonzero(irregular).tolist():
+                of_stream = in_streams[ends[place] - counts[place] : ends[place]]
+                self._note_irregular(int(streams[place]), int(before[place]), of_stream, now)
 
     def note_repaired(self, row: int, seq: int) -> None:
         """RTX brought the packet with this number of the original stream."""

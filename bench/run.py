@@ -43,7 +43,7 @@ CURVE: Final = (0.25, 0.5, 0.75, 1.0)
 CASES: Final[dict[str, Case]] = {
     "webinar": Case("webinar", Options(), 100),
     "webinar, segments split by the kernel": Case("webinar", Options(), 100, gro=False),
-    "stage of 21": Case("stage", Options(limit=500), 0, loads=(0, 20)),
+    "stage of 21": Case("stage", Options(limit=500), 0, loads=(0,)),
     "audio, 10 speakers": Case("audio", Options(), 100),
     "rooms of 10 at 300 kbit/s": Case("rooms", Options(bitrate_bps=300_000, limit=200), 10),
     "idle": Case("idle", Options(join_rate=50.0), 1000, loads=(1000,)),

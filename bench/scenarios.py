@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from .fleet import Fleet, Joins, Member
+from .fleet import Fleet, FleetError, Joins, Member
 from .measure import Measurement, Meter, evaluate, span_of
 from .progress import Progress
 
@@ -88,15 +88,17 @@ class Scenario(ABC):
         await watch(asyncio.sleep(self.options.settle_s), f"{what}: settling", self.fleet)
         during = watch(self.run(load), f"{what}: measuring", self.fleet)
         traffic, span = await span_of(self.meter, self.fleet, during)
+        participants, lost = self.participants, await self._count_lost()
         measurement = evaluate(
             (self.name, self.load_name),
             load,
-            self.participants,
+            participants,
             traffic,
             self.fanout,
             self.joins,
             span,
             self._idle_memory_bytes,
+            lost,
         )
         measurement.notes = await self.notes()
         self.joins = Joins()
@@ -114,6 +116,16 @@ class Scenario(ABC):
         """Units that joined; failures are counted in `joins`."""
         members = await self.fleet.join(self.room, count, self.options.join_rate, self.joins)
         return [[member] for member in members]
+
+    async def _count_lost(self) -> int:
+        """How many the server threw out. Their units end, so that the next load is made of whole ones."""
+        gone = await self.fleet.gone()
+        if gone.intersection(self._standing):
+            raise FleetError("the server threw out a publisher")
+        broken = [unit for unit in self._units if gone.intersection(unit)]
+        await self.fleet.leave([member for unit in broken for member in unit if member not in gone])
+        self._units = [unit for unit in self._units if unit not in broken]
+        return len(gone)
 
     async def _set_load(self, load: int) -> None:
         if load < len(self._units):

@@ -57,6 +57,7 @@ class PacketBatch:
         self._transports: list[int] = []
         self._handles: list[CData] = []
         self.packets = 0
+        """Sent, repairs not counted: that is how many every subscriber is to have."""
         self.octets = 0
         """Bytes of the encrypted packets."""
 
@@ -74,7 +75,6 @@ class PacketBatch:
         self._pointers.lengths[len(self._handles)] = end
         self._transports.append(transport.index)
         self._handles.append(transport.srtp_out.handle)
-        self.packets += 1
 
     def flush(self) -> None:
         """Encrypt and send what has gathered."""
@@ -140,6 +140,7 @@ class SentStream:
             body = (payload.data[: -clips.STAMP_LEN], clips.stamp(now_ns)) if payload.stamped else (payload.data,)
             second = marker | (VP8_PT if self._video else OPUS_PT)
             self._add(batch, second, self._seq, self._timestamp, self.ssrc, body, now_ns)
+            batch.packets += 1
             self._remember(second, body)
             self._seq = self._seq + 1 & 0xFFFF
             self.packets += 1

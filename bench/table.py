@@ -66,6 +66,8 @@ def describe(result: Measurement) -> str:
 def warnings(result: Measurement) -> list[str]:
     """What makes the figures worth less than they look."""
     found = [f"{times} failed to join: {reason}" for reason, times in result.join_failures.items()]
+    if result.lost_participants:
+        found.append(f"{result.lost_participants} participants were thrown out")
     if result.srtp_failures:
         found.append(f"{result.srtp_failures} packets could not be decrypted")
     if result.client_receive_drops:

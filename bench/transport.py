@@ -52,6 +52,8 @@ class ClientTransport:
         self.srtp_in: SrtpInbound | None = None
         self.srtp_out: SrtpOutbound | None = None
         self.closed = False
+        self.lost = False
+        """The server ended the connection."""
         self._send = send
         self._drops = drops
         self._remote: Credentials | None = None
@@ -148,4 +150,4 @@ class ClientTransport:
         elif state == "failed" and not self._connected.done():
             self._connected.set_exception(ConnectionError("the DTLS handshake failed"))
         elif state == "closed":
-            self._drops["closed_by_server"] += 1
+            self.lost = True

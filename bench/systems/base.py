@@ -32,6 +32,9 @@ class OfferHandler(Protocol):
     async def answered(self, offer: ReceiveOffer) -> None:
         """The server has the answer."""
 
+    def lost(self) -> None:
+        """The server ended the participation. Calling it while leaving does no harm."""
+
 
 class Link(Protocol):
     """One participant's signaling."""

@@ -110,6 +110,7 @@ class GreenroomLink:
             # The counts of a session are told to everybody each second, and nobody here reads them.
             if frame.type is aiohttp.WSMsgType.TEXT and '"session_updated"' not in frame.data:
                 self._received(json.loads(frame.data))
+        self._handler.lost()
         error = SignalingError(f"the server closed the socket with {self._socket.close_code}")
         for reply in self._replies.values():
             if not reply.done():

@@ -71,6 +71,11 @@ def test_repaired_packets_are_lost_but_not_for_good():
     assert result.unrepaired_loss == pytest.approx(0.001)
 
 
+def test_a_server_that_throws_participants_out_does_not_carry_the_load():
+    result = evaluate(("webinar", "viewers"), 10, 11, traffic(expected=9, received=9), 10, Joins(), None, 0, 1)
+    assert not result.passed
+
+
 def test_figures_of_clients_at_their_end_are_marked():
     assert measured(expected=10, received=10, receive_drops=1).client_limited
     assert measured(expected=10, received=10, busiest_client=0.99).client_limited
