@@ -7,7 +7,7 @@ from typing import Final
 
 from .base import System
 
-NAMES: Final = ("greenroom",)
+NAMES: Final = ("greenroom", "aiortc_relay", "janus")
 
 
 def system(name: str) -> System:

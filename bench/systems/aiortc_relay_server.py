@@ -1,6 +1,6 @@
 """An SFU as aiortc's examples make one: what a publisher sends is decoded, and encoded anew for each viewer.
 
-Every participant has a WebSocket at /rooms/{room}, one `RTCPeerConnection` that brings what it publishes and another one
+Every participant has a WebSocket at /rooms/{room}, one `RTCPeerConnection` that brings what it publishes and another
 that takes it the tracks of the others. Messages: `{"type": "offer" | "answer", "sdp": ...}`, where the side that sends
 the media makes the offer.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -23,6 +24,8 @@ HOST: Final = "127.0.0.1"
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _START_TIMEOUT_S: Final = 30.0
 _STOP_TIMEOUT_S: Final = 10.0
+_FILES: Final = 1 << 16
+"""Not simply all that are allowed: libwebsockets makes a table as long as the limit."""
 _PROC: Final = Path("/proc")
 _LISTENING: Final = "0A"
 """TCP_LISTEN as /proc/net/tcp writes it."""
@@ -43,6 +46,7 @@ class SpawnedServer:
         self.url = url
         self._folder = folder
         self._log = folder / "server.log"
+        _allow_files()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
@@ -76,6 +80,14 @@ class SpawnedServer:
                 return
             time.sleep(0.05)
         raise RuntimeError(f"the server did not start\n{self._log.read_text(errors='replace')}")
+
+
+def _allow_files() -> None:
+    """Let this process, and what it starts, have as many sockets as thousands of participants need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def installed_version(command: Sequence[str], read: Callable[[str], str | None]) -> str | None:
