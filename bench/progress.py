@@ -52,7 +52,7 @@ class Progress:
     async def _show_while(self, task: asyncio.Future[Any], what: str, fleet: Fleet) -> None:
         clock = asyncio.get_running_loop().time
         started = last_poll = clock()
-        received = 0
+        received: int | None = None
         while not task.done():
             await asyncio.wait((task,), timeout=_POLL_S)
             try:
@@ -61,7 +61,8 @@ class Progress:
                 # The task itself tells it better.
                 return
             now = clock()
-            rate = max(0, traffic.received - received) / max(now - last_poll, 1e-6)
+            since = traffic.received if received is None else received
+            rate = max(0, traffic.received - since) / max(now - last_poll, 1e-6)
             received, last_poll = traffic.received, now
             people = f"{traffic.participants} participants"
             self._show(f"{what} · {now - started:3.0f} s · {people} · {rate / 1000:.1f} k packets/s")

@@ -190,13 +190,15 @@ class Rooms(Scenario):
         pass
 
     async def add(self, count: int) -> list[list[Member]]:
-        units = []
-        for _ in range(count):
-            room, unit = await self._open_stage(VIDEO_AND_AUDIO, 1)
-            if self.options.room_viewers:
-                unit += await self.fleet.join(room, self.options.room_viewers, self.options.join_rate, self.joins)
-            units.append(unit)
-        return units
+        spacing_s = (self.options.room_viewers + 2) / self.options.join_rate
+        return list(await asyncio.gather(*(self._open_room(number * spacing_s) for number in range(count))))
+
+    async def _open_room(self, after_s: float) -> list[Member]:
+        await asyncio.sleep(after_s)
+        room, unit = await self._open_stage(VIDEO_AND_AUDIO, 1)
+        if self.options.room_viewers:
+            unit += await self.fleet.join(room, self.options.room_viewers, self.options.join_rate, self.joins)
+        return unit
 
 
 class Audio(Scenario):
