@@ -25,6 +25,7 @@ DROP_BEFORE_START: Final = "before_consumer_start"
 
 _STAGED: Final = 128
 _TWO_BYTE_PROFILE_FIRST: Final = 0x10
+_BEHIND_ALL_PORTS: Final = 1 << 40
 
 
 class ForwardBatch:
@@ -37,6 +38,7 @@ class ForwardBatch:
         self.ext_seqs: list[int] = []
         self.payload_types: list[int] = []
         self.rows: list[RowIndices] = []
+        self.video: list[bool] = []
         self.replacements: dict[int, bytes] = {}
         """By index: bytes to send in place of what the pool holds."""
 
@@ -44,7 +46,15 @@ class ForwardBatch:
         return len(self.slots)
 
     def add(
-        self, slot: int, owner: int, ext_seq: int, payload_type: int, rows: RowIndices, replacement: bytes | None = None
+        self,
+        slot: int,
+        owner: int,
+        ext_seq: int,
+        payload_type: int,
+        rows: RowIndices,
+        *,
+        video: bool,
+        replacement: bytes | None = None,
     ) -> None:
         """A packet of the pool for `rows`; `replacement` is another canonical packet to send in its place."""
         if replacement is not None:
@@ -54,9 +64,10 @@ class ForwardBatch:
         self.ext_seqs.append(ext_seq)
         self.payload_types.append(payload_type)
         self.rows.append(rows)
+        self.video.append(video)
 
     def clear(self) -> None:
-        for column in (self.slots, self.owners, self.ext_seqs, self.payload_types, self.rows):
+        for column in (self.slots, self.owners, self.ext_seqs, self.payload_types, self.rows, self.video):
             column.clear()
         self.replacements.clear()
 
@@ -78,11 +89,13 @@ class Retransmission:
 
 @dataclass(slots=True, frozen=True)
 class _Block:
-    """Which staged packet goes to which table row: parallel arrays, sorted by port."""
+    """Which staged packet goes to which table row: parallel arrays. Audio comes first, so that it is video which does
+    not fit when the kernel's buffer is full; each of the two is sorted by port."""
 
     staged: RowIndices
     rows: RowIndices
     ext_seqs: RowIndices
+    audio_count: int
 
 
 class Egress:
@@ -122,7 +135,9 @@ class Egress:
             for begin in range(0, len(block.rows), self.max_rows):
                 part = slice(begin, begin + self.max_rows)
                 staged, rows, ext_seqs = block.staged[part], block.rows[part], block.ext_seqs[part]
-                yield self._fill(staged, rows, ext_seqs, lengths[staged], headers[staged], now)
+                count = self._fill(staged, rows, ext_seqs, lengths[staged], headers[staged])
+                self._stamp(count, min(max(block.audio_count - begin, 0), count), now)
+                yield count
         batch.clear()
 
     def _stage(self, batch: ForwardBatch, first: int, last: int) -> tuple[RowIndices, RowIndices]:
@@ -163,9 +178,10 @@ class Egress:
             self._drops[DROP_BEFORE_START] += int(np.count_nonzero(~started))
             self._drops[DROP_NOT_ACCEPTED] += int(np.count_nonzero(started & ~accepted))
             staged, rows = staged[wanted], rows[wanted]
-        order = np.argsort(table.port[rows], kind="stable")
+        video = np.array(batch.video[first:last], dtype=np.int64)[staged]
+        order = np.argsort(table.port[rows] + video * _BEHIND_ALL_PORTS, kind="stable")
         staged, rows = staged[order], rows[order]
-        return _Block(staged, rows, ext_seqs[staged])
+        return _Block(staged, rows, ext_seqs[staged], len(video) - int(video.sum()))
 
     def _fill(
         self,
@@ -174,7 +190,6 @@ class Egress:
         ext_seqs: RowIndices,
         lengths: RowIndices,
         header_lengths: RowIndices,
-        now: float,
     ) -> int:
         table = self._table
         count = len(rows)
@@ -189,14 +204,18 @@ class Egress:
         np.add.at(table.packets, rows, 1)
         np.add.at(table.octets, rows, lengths - header_lengths)
         np.add.at(table.bytes, rows, lengths)
-        self._stamp(count, now)
         return count
 
-    def _stamp(self, count: int, now: float) -> None:
-        """Write what speaks about the connection: SSRC, transport-cc number, abs-send-time."""
+    def _stamp(self, count: int, audio_count: int, now: float) -> None:
+        """Write what speaks about the connection: SSRC, transport-cc number, abs-send-time.
+
+        The first `audio_count` rows and the others are each sorted by port.
+        """
         data = self.data
         self._ssrc[:count] = self.ssrc[:count]
-        transport_seqs = self._ports.take_transport_seqs(self.port[:count], now) & 0xFFFF
+        parts = [self.port[:audio_count], self.port[audio_count:count]]
+        transport_seqs = np.concatenate([self._ports.take_transport_seqs(part, now) for part in parts if len(part)])
+        transport_seqs &= 0xFFFF
         send_time = np.frombuffer(abs_send_time(now).to_bytes(3), dtype=np.uint8)
         two_byte = np.flatnonzero(data[:count, 12] == _TWO_BYTE_PROFILE_FIRST)
         self._transport_seq[:count] = transport_seqs
@@ -222,7 +241,7 @@ class Egress:
                 self._write_rtx(count, retransmission)
                 count += 1
             if count:
-                self._stamp(count, now)
+                self._stamp(count, 0, now)
                 yield count
 
     def _write_rtx(self, row: int, retransmission: Retransmission) -> None:

@@ -19,6 +19,10 @@ MAX_PACKET_LEN: Final = 1500
 """Bytes of a canonical packet. More does not fit an Ethernet frame anyway, and a row of the output matrix has to have
 room for RTX's two bytes and what libsrtp may append."""
 
+MAX_LATENESS: Final = 100
+"""Packets behind the newest. libsrtp refuses to protect what is 128 behind; subscribers that miss such a packet have
+asked for it by now, or will, and get it by RTX."""
+
 _PADDING_BIT: Final = 0x20
 
 DROP_MALFORMED: Final = "rtp_malformed"
@@ -26,6 +30,8 @@ DROP_TOO_LONG: Final = "rtp_too_long"
 """Header or packet do not fit a row of the pool once canonical."""
 DROP_MALFORMED_RED: Final = "red_malformed"
 DROP_PAUSED: Final = "producer_paused"
+DROP_LATE: Final = "too_late_to_forward"
+"""Repaired after so long that it is left to retransmission; it is cached."""
 DROP_NO_CONSUMER: Final = "no_active_consumer"
 """Nobody to send it to right now; it is cached all the same."""
 
@@ -113,10 +119,13 @@ def _forward(
     stream, active = route.stream, route.stream.active
     if not len(active.all):
         return DROP_NO_CONSUMER
-    batch.add(slot, stream.id, ext_seq, codec.payload_type, active.all)
+    highest = stream.highest_ext_seq
+    if highest is not None and highest - ext_seq >= MAX_LATENESS:
+        return DROP_LATE
+    batch.add(slot, stream.id, ext_seq, codec.payload_type, active.all, video=stream.kind == "video")
     if codec.mime_type == RED_MIME_TYPE and len(active.without_red) and payload:
         primary_type, primary = _without_redundancy(pool, slot, payload)
-        batch.add(slot, stream.id, ext_seq, primary_type, active.without_red, primary)
+        batch.add(slot, stream.id, ext_seq, primary_type, active.without_red, video=False, replacement=primary)
     return None
 
 

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfu.media.consumer import NACK_LIMITED, NACK_NOT_CACHED, NACK_UNMAPPED, NACK_WITHOUT_RTX
+from sfu.media.ingress import MAX_LATENESS
 from sfu.rtp.parameters import Encoding
 from sfu.rtp.rtcp import ReportBlock, SenderReport
 from sfu.rtp.seq import timestamp_diff
@@ -110,6 +111,16 @@ def test_a_packet_repaired_on_the_way_in_can_be_asked_for(sfu):
     assert sfu.counters[NACK_NOT_CACHED] == 1
     sfu.wake_up([rtx(1, video(2))], 0.05)
     assert len(consumer.answer_nack([1], 0.1, sfu.counters)) == 1
+
+
+@pytest.mark.parametrize(("behind", "forwarded"), [(MAX_LATENESS - 1, True), (MAX_LATENESS, False)])
+def test_what_srtp_would_refuse_as_too_old_is_left_to_retransmission(sfu, behind, forwarded):
+    producer = sfu.produce(harness.video_parameters())
+    consumer = sfu.started(sfu.subscriber(), producer, first_seq=0)
+    newest = 2 + behind
+    sfu.wake_up([keyframe(1), *(video(seq) for seq in range(3, newest + 1))], 0.0)
+    assert bool(sfu.wake_up([video(2)], 0.1)) == forwarded
+    assert len(consumer.answer_nack([1], 0.2, sfu.counters)) == 1
 
 
 def test_refusals_are_counted_by_reason(sfu):

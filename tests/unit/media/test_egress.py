@@ -1,5 +1,6 @@
 """The columnar fan-out against a scalar one: every byte of every packet."""
 
+import itertools
 import struct
 from collections import Counter
 
@@ -109,14 +110,14 @@ def test_a_batch_equals_packets_written_one_by_one(streams, arrivals, counters, 
         ext_seq = 65536 + index
         packet = canonical(ext_seq, timestamp, payload_type, payload, two_byte)
         slot = world.store(stream + 1, ext_seq, packet)
-        world.batch.add(slot, stream + 1, ext_seq, payload_type, row_indices(rows_of[stream]))
+        world.batch.add(slot, stream + 1, ext_seq, payload_type, row_indices(rows_of[stream]), video=bool(stream % 2))
         stored.append((stream, ext_seq, payload_type, packet))
 
     expected = []
     transport_seqs = list(counters)
-    for port in range(7):
+    for video, port in itertools.product((False, True), range(7)):
         for stream, ext_seq, payload_type, packet in stored:
-            for consumer in streams[stream]:
+            for consumer in streams[stream] if bool(stream % 2) == video else ():
                 wanted = payload_type in consumer["types"] and ext_seq >= consumer["first_ext_seq"]
                 if consumer["port"] != port or not wanted:
                     continue
@@ -164,7 +165,7 @@ def one_row(world: World, **changes) -> int:
 def test_a_packet_whose_row_was_taken_meanwhile_is_not_sent(world):
     row = one_row(world)
     slot = world.store(1, 65536, canonical(0, 0, 96, b"old", False))
-    world.batch.add(slot, 1, 65536, 96, row_indices([row]))
+    world.batch.add(slot, 1, 65536, 96, row_indices([row]), video=True)
     for number in range(world.pool.slots):
         world.store(1, 70000 + number, canonical(0, 0, 96, b"new", False))
     assert world.collect() == []
@@ -175,7 +176,7 @@ def test_drops_are_counted_by_reason(world):
     too_early = one_row(world, first_ext_seq=65537)
     other_codec = one_row(world, types={98})
     slot = world.store(1, 65536, canonical(0, 0, 96, b"x", False))
-    world.batch.add(slot, 1, 65536, 96, row_indices([too_early, other_codec]))
+    world.batch.add(slot, 1, 65536, 96, row_indices([too_early, other_codec]), video=True)
     assert world.collect() == []
     assert world.drops[DROP_BEFORE_START] == 1
     assert world.drops[DROP_NOT_ACCEPTED] == 1
@@ -184,7 +185,7 @@ def test_drops_are_counted_by_reason(world):
 def test_nothing_is_sent_for_a_row_that_was_freed_while_its_packet_waited(world):
     row = one_row(world)
     slot = world.store(1, 65536, canonical(0, 0, 96, b"x", False))
-    world.batch.add(slot, 1, 65536, 96, row_indices([row]))
+    world.batch.add(slot, 1, 65536, 96, row_indices([row]), video=True)
     world.table.remove(row)
     assert world.collect() == []
 
@@ -194,7 +195,7 @@ def test_many_consumers_and_packets_pass_through_a_small_matrix():
     rows = [one_row(world, port=index % 7, ssrc=index) for index in range(100)]
     for number in range(60):
         slot = world.store(1, 65536 + number, canonical(0, 0, 96, bytes([number]), False))
-        world.batch.add(slot, 1, 65536 + number, 96, row_indices(rows))
+        world.batch.add(slot, 1, 65536 + number, 96, row_indices(rows), video=True)
     sent = world.collect()
     assert len(sent) == 6000
     assert len({(data[8:12], data[2:4]) for _, data in sent}) == 6000
@@ -213,3 +214,13 @@ def test_a_retransmission_is_the_packet_in_rtx_form(world):
     rtx = bytearray(packet[:24] + struct.pack("!H", 42) + b"payload")
     rtx[1] = 0x80 | 97
     assert sent == [scalar(bytes(rtx), 0xBEEF, 500, 24, 0)]
+
+
+def test_audio_goes_out_ahead_of_video(world):
+    video_row = one_row(world)
+    audio_row = one_row(world)
+    for number, (row, video) in enumerate([(video_row, True), (audio_row, False), (video_row, True)]):
+        slot = world.store(1, 65536 + number, canonical(number, 0, 96, b"x", False))
+        world.batch.add(slot, 1, 65536 + number, 96, row_indices([row]), video=video)
+    seqs = [int.from_bytes(data[2:4]) for _, data in world.collect()]
+    assert seqs == [1, 0, 2]
