@@ -194,6 +194,11 @@ class RoomMedia:
                 for peer in self.peers.values():
                     peer.refresh()
                 return
+            else:
+                # A worker was lost meanwhile. That may have been an earlier choice of the pool, and this one be alive:
+                # it would refuse the room that it has already.
+                with contextlib.suppress(MediaError):
+                    await room.close()
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -84,6 +84,20 @@ async def test_a_worker_that_dies_right_after_it_took_the_room(world):
     assert len(world.room.producers) == 2
 
 
+async def test_the_room_is_given_back_when_the_pools_first_choice_died(world):
+    """The worker that has the room lives: it would refuse to make it twice."""
+    host = await world.host()
+    world.plane.hold = asyncio.Event()
+    publishing = asyncio.create_task(host.publish())
+    await settle()
+    given = world.room
+    given.listener.media_lost()
+    world.plane.hold.set()
+    await publishing
+    assert given.closed
+    assert world.room is not given
+
+
 async def test_without_a_worker_the_caller_may_try_again():
     world = World(room_wait_s=0.01)
     host, viewer = await world.host(), await world.viewer("Vera")
