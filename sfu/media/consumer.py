@@ -127,6 +127,11 @@ class Consumer:
         """Whether packets are forwarded right now; False also while it waits for a keyframe."""
         return self._map.is_open
 
+    @property
+    def wanted(self) -> bool:
+        """Whether packets are forwarded, or will be from the next keyframe on."""
+        return self._stream is not None
+
     def _update(self, now: float) -> None:
         wanted = self.started and not self.paused and not self.closed and self.producer.forwards
         stream = self.producer.stream

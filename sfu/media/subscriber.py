@@ -29,7 +29,8 @@ from .transport_feedback import SentStatistics
 
 REPORT_INTERVAL: Final = 1.0
 EAGER_INTERVAL: Final = 0.1
-"""Seconds between attempts while a consumer sends that has not reported yet: without an SR there is no lip sync."""
+"""Seconds between attempts while a consumer sends, or is about to, that has not reported yet: without an SR there is no
+lip sync."""
 EAGER_ATTEMPTS: Final = 50
 """Then the publisher is taken for one that sends no SRs, and attempts become ordinary."""
 MAX_COMPOUND_LEN: Final = 1200
@@ -143,16 +144,25 @@ class Subscriber:
         if now < self.next_due():
             return []
         parts: list[bytes] = []
-        unreported = False
+        sending = unreported = False
         for consumer in self.consumers.values():
             report = consumer.sender_report(now) if consumer.report_age(now) > REPORT_INTERVAL / 2 else None
             if report is not None:
                 parts.append(serialise_compound([report, SourceDescription.for_cname(report.ssrc, consumer.cname)]))
-            unreported |= consumer.sends and math.isinf(consumer.report_age(now))
+            sending |= consumer.sends
+            unreported |= consumer.wanted and math.isinf(consumer.report_age(now))
         eager = unreported and self._eager_left > 0
         self._eager_left -= eager
-        self._next_report = now + (EAGER_INTERVAL if eager else REPORT_INTERVAL)
+        # Who gets nothing costs nothing: `wake` begins anew.
+        if eager:
+            self._next_report = now + EAGER_INTERVAL
+        else:
+            self._next_report = now + REPORT_INTERVAL if sending else math.inf
         return join_compounds(parts)
+
+    def wake(self, now: float) -> None:
+        """A consumer may have begun to send, or a publisher has reported, without which there is nothing to pass on."""
+        self._next_report = min(self._next_report, now + EAGER_INTERVAL)
 
 
 def join_compounds(parts: list[bytes]) -> list[bytes]:

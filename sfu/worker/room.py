@@ -190,8 +190,10 @@ class Room:
                 self.schedule_around(production)
 
     def schedule_around(self, production: Production) -> None:
+        now = self.now()
         production.transport.schedule()
         for consumption in production.consumptions.values():
+            consumption.transport.subscribing().wake(now)
             consumption.transport.schedule()
 
     def now(self) -> float:

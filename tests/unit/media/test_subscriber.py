@@ -85,6 +85,23 @@ def test_a_publisher_without_reports_is_not_waited_for_for_ever(sfu):
     assert subscriber.next_due() == pytest.approx(now + REPORT_INTERVAL)
 
 
+def test_who_gets_nothing_costs_nothing_until_something_comes(sfu):
+    producer = sfu.produce(harness.video_parameters())
+    subscriber = sfu.subscriber()
+    sfu.started(subscriber, producer)
+    polls = 0
+    while not math.isinf(now := subscriber.next_due()):
+        subscriber.poll(now)
+        polls += 1
+    assert polls <= EAGER_ATTEMPTS + 1
+    sfu.wake_up([keyframe(1)], 100.0)
+    sfu.publisher.on_rtcp([SenderReport(harness.VIDEO_SSRC, 1 << 40, 0, 0, 0)], 100.0)
+    subscriber.wake(100.0)
+    (compound,) = subscriber.poll(subscriber.next_due())
+    assert isinstance(parse_compound(compound)[0], SenderReport)
+    assert subscriber.next_due() == pytest.approx(100.0 + EAGER_INTERVAL + REPORT_INTERVAL)
+
+
 def test_many_reports_are_spread_over_datagrams(sfu):
     producer = sfu.produce(harness.video_parameters())
     subscriber = sfu.subscriber()
