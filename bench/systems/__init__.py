@@ -7,7 +7,7 @@ from typing import Final
 
 from .base import System
 
-NAMES: Final = ("greenroom", "aiortc_relay", "janus")
+NAMES: Final = ("greenroom", "aiortc_relay", "janus", "livekit")
 
 
 def system(name: str) -> System:

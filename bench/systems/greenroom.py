@@ -129,7 +129,8 @@ class GreenroomLink:
                 self._on_stage.set()
 
     async def _answer_offers(self) -> None:
-        while True:
+        # A reply that fails just as this task is cancelled hides the cancellation (asyncio.wait_for).
+        while not self._socket.closed:
             message = await self._offers.get()
             offer = ReceiveOffer(message["connection_id"], message["sdp"])
             try:

@@ -191,7 +191,7 @@ class JanusLink:
             self._feeds.put_nowait(feeds)
 
     async def _subscribe(self) -> None:
-        while True:
+        while not self._socket.closed:
             streams = [{"feed": feed} for feed in await self._feeds.get()]
             # The feed may be gone again, or the participant is leaving.
             with contextlib.suppress(SignalingError):
@@ -204,7 +204,8 @@ class JanusLink:
                 )
 
     async def _answer_offers(self) -> None:
-        while True:
+        # A reply that fails just as this task is cancelled hides the cancellation (asyncio.wait_for).
+        while not self._socket.closed:
             offer = await self._offers.get()
             with contextlib.suppress(SignalingError):
                 answer = {"type": "answer", "sdp": _with_candidate(self._handler.answer(offer))}
