@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-import importlib.util
 import json
 import re
 import secrets
@@ -270,7 +269,9 @@ class LiveKit:
 
     def version(self) -> str | None:
         """None without the package, too."""
-        if importlib.util.find_spec("livekit") is None:
+        try:
+            protocol("rtc")
+        except ImportError:
             return None
         return installed_version([_BINARY, "--version"], _read_version)
 
