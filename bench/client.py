@@ -120,6 +120,8 @@ class LoadClient:
             "bytes": window.totals.bytes,
             "sent_packets": window.sent_packets,
             "sent_octets": window.sent_octets,
+            "sent_frames": window.sent_frames,
+            "frames": window.totals.frames,
             "latency": window.latency.to_json(),
             "srtp_failures": window.srtp_failures,
             "receive_drops": window.receive_drops,

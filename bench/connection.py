@@ -80,7 +80,7 @@ class ReceiveConnection:
         for ssrc, section in offered.items():
             if ssrc in self.streams:
                 continue
-            row = self._reception.add(self.transport.index, ssrc)
+            row = self._reception.add(self.transport.index, ssrc, is_video=section.kind == "video")
             rtx_row = None
             if section.rtx_ssrc is not None:
                 rtx_row = self._reception.add(self.transport.index, section.rtx_ssrc, is_rtx=True)

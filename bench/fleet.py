@@ -26,6 +26,8 @@ _SUMS: Final = (
     "bytes",
     "sent_packets",
     "sent_octets",
+    "sent_frames",
+    "frames",
     "srtp_failures",
     "receive_drops",
     "send_failures",
@@ -68,6 +70,8 @@ class Traffic:
     bytes: int = 0
     sent_packets: int = 0
     sent_octets: int = 0
+    sent_frames: int = 0
+    frames: int = 0
     srtp_failures: int = 0
     receive_drops: int = 0
     send_failures: int = 0

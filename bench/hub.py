@@ -39,6 +39,7 @@ _SCRATCH: Final = 2048
 _HEADER_READ: Final = 40
 """Bytes looked at of each packet: the fixed header and the header extensions that servers put first."""
 _ONE_BYTE_PROFILE: Final = 0xBEDE
+_MARKER: Final = 0x80
 _FIRST_ELEMENT: Final = 16
 _ELEMENTS_SEARCHED: Final = 4
 _MAX_ROWS: Final = 1 << 20
@@ -56,6 +57,7 @@ class Window:
     totals: Totals
     sent_packets: int
     sent_octets: int
+    sent_frames: int
     latency: Histogram
     srtp_failures: int
     receive_drops: int
@@ -160,6 +162,7 @@ class Hub:
             now.totals - before.totals,
             now.sent_packets - before.sent_packets,
             now.sent_octets - before.sent_octets,
+            now.sent_frames - before.sent_frames,
             self._latency,
             now.srtp_failures - before.srtp_failures,
             now.receive_drops - before.receive_drops,
@@ -173,6 +176,7 @@ class Hub:
             self.reception.totals(),
             self.batch.packets,
             self.batch.octets,
+            self.batch.frames,
             self._latency,
             self.drops["srtp_failed"],
             self.lanes.receive_drops(),
@@ -208,6 +212,7 @@ class Hub:
         self.reception.note(
             rows, headers.view(">u2")[:, 1].astype(np.uint16), packets.lengths[chosen], self._loop.time()
         )
+        self.reception.note_frames(rows, headers[:, 1] >= _MARKER)
         self._note_transport_seqs(headers, transports, arrival_ns)
         wanted = self._seeking[rows] | ~self.reception.counts_loss[rows]
         wanted[random.randrange(self._sample) :: self._sample] = True

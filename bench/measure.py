@@ -21,6 +21,9 @@ to the packet. Above it, a server that sends nothing at all is not one that lose
 _UNDER_WAY: Final = 40
 """Packets of all publishers that may be on their way to each receiver when the window ends: a keyframe and some."""
 
+_FRAMES_UNDER_WAY: Final = 4
+"""Frames instead of packets, for servers that encode anew: pictures of 33 ms and their sound."""
+
 SATURATED_CLIENT: Final = 0.95
 
 
@@ -41,6 +44,7 @@ class Meter:
         self._system = system
         self._url = url
         self._processes = Processes()
+        self.reencodes = system.reencodes
 
     async def find_processes(self) -> None:
         """Again after each restart of a worker."""
@@ -126,12 +130,19 @@ class Span:
     drops_after: dict[str, int]
 
 
-def loss(traffic: Traffic, fanout: float) -> float:
-    """Share of packets that did not arrive as they were first sent, 0-1. `fanout`: receivers of each packet."""
+def loss(traffic: Traffic, fanout: float, *, reencodes: bool = False) -> float:
+    """Share of packets that did not arrive as they were first sent, 0-1. `fanout`: receivers of each packet.
+
+    A server that encodes anew sends packets of its own: there frames are compared with those that were published.
+    """
     missing = (traffic.expected - traffic.received) / traffic.expected if traffic.expected else 0.0
     due = traffic.sent_packets * fanout
+    under_way = _UNDER_WAY
     absent = due - traffic.received
-    return max(0.0, missing, absent / due if absent > _SHORTFALL * due + _UNDER_WAY * fanout else 0.0)
+    if reencodes:
+        due, under_way = traffic.sent_frames * fanout, _FRAMES_UNDER_WAY
+        absent = due - traffic.frames
+    return max(0.0, missing, absent / due if absent > _SHORTFALL * due + under_way * fanout else 0.0)
 
 
 def evaluate(
@@ -144,10 +155,12 @@ def evaluate(
     span: Span | None,
     idle_memory_bytes: int,
     lost_participants: int = 0,
+    *,
+    reencodes: bool = False,
 ) -> Measurement:
     """Put the parts together. `name`: the scenario's, and what its load counts."""
     seconds = max(traffic.seconds, 1e-9)
-    share_lost = loss(traffic, fanout)
+    share_lost = loss(traffic, fanout, reencodes=reencodes)
     return Measurement(
         scenario=name[0],
         load_name=name[1],

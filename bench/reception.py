@@ -29,6 +29,8 @@ class Totals:
     repaired: int
     """Those of the others that RTX brought."""
     bytes: int
+    frames: int = 0
+    """Pictures, counted by the marker that ends them, and packets of audio."""
 
     def __sub__(self, earlier: Totals) -> Totals:
         return Totals(
@@ -36,6 +38,7 @@ class Totals:
             self.received - earlier.received,
             self.repaired - earlier.repaired,
             self.bytes - earlier.bytes,
+            self.frames - earlier.frames,
         )
 
 
@@ -56,16 +59,18 @@ class Reception:
         self.bytes: Indices = np.zeros(capacity, np.int64)
         self.counts_loss: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         """False for RTX streams, whose numbers say nothing about the media."""
+        self.is_video: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         self.missing: dict[int, dict[int, list[float]]] = {}
         """By stream, by ext_seq: when it was noticed and last asked for. Only of streams that miss any."""
         self.repaired = 0
+        self.frames = 0
         self._removed = Totals(0, 0, 0, 0)
         self._free = list(range(capacity - 1, -1, -1))
         self._keys: NDArray[np.uint64] = np.zeros(0, np.uint64)
         self._rows: Indices = np.zeros(0, np.int64)
         self._sorted = True
 
-    def add(self, transport: int, ssrc: int, *, is_rtx: bool = False) -> int:
+    def add(self, transport: int, ssrc: int, *, is_rtx: bool = False, is_video: bool = False) -> int:
         """A row for a stream that one transport will bring."""
         if not self._free:
             self._grow()
@@ -74,6 +79,7 @@ class Reception:
         self.highest[row], self.first[row] = NONE, 0
         self.received[row] = self.bytes[row] = 0
         self.counts_loss[row] = not is_rtx
+        self.is_video[row] = is_video
         self._sorted = False
         return row
 
@@ -129,6 +135,10 @@ class Reception:
                 of_stream = in_streams[ends[place] - counts[place] : ends[place]]
                 self._note_irregular(int(streams[place]), int(before[place]), of_stream, now)
 
+    def note_frames(self, rows: Indices, markers: NDArray[np.bool_]) -> None:
+        """Count what the packets of `rows` complete; `markers`: whether each has the marker."""
+        self.frames += int(np.count_nonzero(self.counts_loss[rows] & (markers | ~self.is_video[rows])))
+
     def note_repaired(self, row: int, seq: int) -> None:
         """RTX brought the packet with this number of the original stream."""
         missing = self.missing.get(row)
@@ -166,6 +176,7 @@ class Reception:
             self._removed.received + int(self.received[counted].sum()),
             self.repaired,
             self._removed.bytes + int(self.bytes.sum()),
+            self.frames,
         )
 
     def _begin(self, fresh: Indices, rows: Indices, seqs: NDArray[np.uint16]) -> None:
@@ -205,7 +216,9 @@ class Reception:
         self.first, self.received, self.bytes = (
             np.concatenate([column, np.zeros(capacity, np.int64)]) for column in (self.first, self.received, self.bytes)
         )
-        self.counts_loss = np.concatenate([self.counts_loss, np.zeros(capacity, np.bool_)])
+        self.counts_loss, self.is_video = (
+            np.concatenate([column, np.zeros(capacity, np.bool_)]) for column in (self.counts_loss, self.is_video)
+        )
         self._free = list(range(2 * capacity - 1, capacity - 1, -1))
 
 

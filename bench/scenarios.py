@@ -99,6 +99,7 @@ class Scenario(ABC):
             span,
             self._idle_memory_bytes,
             lost,
+            reencodes=self.meter.reencodes,
         )
         measurement.notes = await self.notes()
         self.joins = Joins()

@@ -60,6 +60,8 @@ class PacketBatch:
         """Sent, repairs not counted: that is how many every subscriber is to have."""
         self.octets = 0
         """Bytes of the encrypted packets."""
+        self.frames = 0
+        """Pictures, and packets of audio."""
 
     def add(self, transport: ClientTransport, header: bytes | bytearray, body: Sequence[bytes]) -> None:
         if transport.srtp_out is None or transport.closed:
@@ -133,6 +135,7 @@ class SentStream:
         """The next frame, all its packets at once: libwebrtc's pacer lets 40 ms of media go in one burst."""
         frame = self._clip[self._position % len(self._clip)]
         self._position += 1
+        batch.frames += 1
         self._timestamp = self._timestamp_at(self.due)
         for index, payload in enumerate(frame):
             marker = 0x80 if self._video and index == len(frame) - 1 else 0

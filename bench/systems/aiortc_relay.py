@@ -60,6 +60,7 @@ class AiortcRelayLink:
                 self._offers.put_nowait(ReceiveOffer(_RECEIVE_CONNECTION, message["sdp"]))
             elif not self._answer.done():
                 self._answer.set_result(message["sdp"])
+        self._handler.lost()
         if not self._answer.done():
             self._answer.set_exception(SignalingError("the server closed the socket"))
             # Viewers wait for no answer.
@@ -102,6 +103,7 @@ class AiortcRelaySignaling:
 
 class AiortcRelay:
     name = "aiortc_relay"
+    reencodes = True
 
     def version(self) -> str | None:
         return importlib.metadata.version("aiortc")

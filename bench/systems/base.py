@@ -92,6 +92,8 @@ class System(Protocol):
     """One kind of server."""
 
     name: str
+    reencodes: bool
+    """Whether it decodes what is published and encodes it anew: then its packets are not those that were sent."""
 
     def version(self) -> str | None:
         """What is installed here; None where it is not."""

@@ -271,6 +271,7 @@ class _RunningGreenroom:
 
 class Greenroom:
     name = "greenroom"
+    reencodes = False
 
     def version(self) -> str | None:
         try:

@@ -166,6 +166,7 @@ class JanusLink:
         async for frame in self._socket:
             if frame.type is aiohttp.WSMsgType.TEXT:
                 self._received(json.loads(frame.data))
+        self._handler.lost()
         error = SignalingError(f"the server closed the socket with {self._socket.close_code}")
         for reply in self._replies.values():
             if not reply.done():
@@ -273,6 +274,7 @@ class _RunningJanus:
 
 class Janus:
     name = "janus"
+    reencodes = False
 
     def version(self) -> str | None:
         # Without the modules the program alone is of no use.

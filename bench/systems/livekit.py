@@ -195,6 +195,7 @@ class LiveKitLink:
         async for frame in self._socket:
             if frame.type is aiohttp.WSMsgType.BINARY:
                 self._received(self._rtc.SignalResponse.FromString(frame.data))
+        self._handler.lost()
         for future in (self._joined, self._answer):
             if not future.done():
                 future.set_exception(SignalingError(f"the server closed the socket with {self._socket.close_code}"))
@@ -266,6 +267,7 @@ class LiveKitSignaling:
 
 class LiveKit:
     name = "livekit"
+    reencodes = False
 
     def version(self) -> str | None:
         """None without the package, too."""

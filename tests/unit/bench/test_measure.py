@@ -31,6 +31,13 @@ def test_packets_that_came_before_the_window_are_no_negative_loss():
     assert loss(traffic(expected=1000, received=1001, sent_packets=100), 10) == 0
 
 
+def test_of_a_server_that_encodes_anew_the_frames_are_compared():
+    fewer_packets = {"expected": 400, "received": 400, "sent_packets": 1000, "sent_frames": 800}
+    assert loss(traffic(frames=800, **fewer_packets), 1, reencodes=True) == 0
+    assert loss(traffic(frames=600, **fewer_packets), 1, reencodes=True) == pytest.approx(0.25)
+    assert loss(traffic(frames=800, **fewer_packets), 1) == pytest.approx(0.6)
+
+
 def measured(joins=None, span=None, **members):
     return evaluate(("webinar", "viewers"), 10, 11, traffic(**members), 10, joins or Joins(), span, 1_000_000)
 

@@ -131,3 +131,11 @@ def test_missing_packets_are_asked_for_again_and_given_up(reception, row):
     assert reception.due_nacks(row, 10.2 + NACK_GIVE_UP_S) == []
     assert reception.missing == {}
     assert reception.lost(row) == 2
+
+
+def test_pictures_end_with_the_marker_and_every_packet_of_audio_is_a_frame(reception):
+    video, audio = reception.add(7, 1, is_video=True), reception.add(7, 2)
+    rtx = reception.add(7, 3, is_rtx=True)
+    rows = np.array([video, video, video, audio, audio, rtx])
+    reception.note_frames(rows, np.array([False, True, False, False, True, True]))
+    assert reception.totals().frames == 3

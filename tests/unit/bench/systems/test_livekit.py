@@ -33,6 +33,9 @@ class Handler:
         self.offers.append(offer)
         return "the answer"
 
+    def lost(self) -> None:
+        """Leaving ends the participation as well."""
+
     async def answered(self, offer: ReceiveOffer) -> None:
         self.connected.set()
 
