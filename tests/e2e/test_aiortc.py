@@ -60,7 +60,7 @@ async def test_guest_and_host_see_each_other_and_viewers_see_both(crew: Crew) ->
 
     before = viewer.video(host.id).frames
     await guest.ws.request("leave_stage")
-    await guest.unpublish()
+    guest.unpublish()
     await viewer.ws.wait_for(
         "participant_updated",
         lambda event: event["participant"]["id"] == guest.id and event["participant"]["role"] == "viewer",

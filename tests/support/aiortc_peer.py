@@ -28,10 +28,13 @@ from . import clips
 from .api import User
 from .lossy import LossyRelay
 from .waiting import until
-from .ws import Message, SocketClosed, WsClient
+from .ws import Message, ProtocolError, SocketClosed, WsClient
 
 WIDTH, HEIGHT = 640, 360
 FPS = 15
+RETRY_S = 0.5
+CONNECT_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 5.0
 SAMPLES_PER_FRAME = round(clips.AUDIO_CLOCK_HZ * clips.AUDIO_PACKET_S)
 
 # aioice leaves loopback out and opens a socket for each of the machine's other addresses, of which a test machine may
@@ -159,14 +162,15 @@ class AiortcPeer:
         self._connection_id: str | None = None
         self._followed: dict[str, tuple[str, str]] = {}
         """Whose source a media track carries, by the track's id: a media section may be used again for another."""
-        self._events: asyncio.Queue[Message] = asyncio.Queue()
+        self._offers: asyncio.Queue[Message] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
+        self._discarding: list[asyncio.Task[None]] = []
 
     @classmethod
     async def join(cls, user: User, session_id: str, *, relay: LossyRelay | None = None) -> Self:
         peer = cls(user, session_id, relay)
         peer.ws = await WsClient.open(user, session_id, on_event=peer._on_event)
-        peer._tasks.append(asyncio.create_task(peer._follow()))
+        peer._tasks.append(asyncio.create_task(peer._answer_offers()))
         return peer
 
     @property
@@ -191,11 +195,13 @@ class AiortcPeer:
             sources={video.mid: "camera", audio.mid: "microphone"},
         )
         await connection.setRemoteDescription(RTCSessionDescription(self._through_relay(reply["sdp"]), "answer"))
-        await until(lambda: connection.connectionState == "connected", "the publish connection of aiortc connects")
+        await until(
+            lambda: connection.connectionState == "connected", "aiortc's connection stands", timeout=CONNECT_TIMEOUT_S
+        )
 
-    async def unpublish(self) -> None:
+    def unpublish(self) -> None:
         if self.publisher is not None:
-            await self.publisher.close()
+            self._discard(self.publisher)
             self.publisher = None
 
     def video(self, participant_id: str) -> VideoSink:
@@ -214,30 +220,47 @@ class AiortcPeer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for connection in (self.publisher, self.receiver):
             if connection is not None:
-                await connection.close()
+                self._discard(connection)
+        await asyncio.gather(*self._discarding)
         await self.ws.close()
 
-    def _on_event(self, event: Message) -> None:
-        if event["type"] in ("receive_offer", "media_reset"):
-            self._events.put_nowait(event)
+    def _discard(self, connection: RTCPeerConnection) -> None:
+        """Close in the background: where the other end was killed, aiortc may wait for ever for its own tasks."""
 
-    async def _follow(self) -> None:
+        async def close() -> None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
+
+        self._discarding.append(asyncio.create_task(close()))
+
+    def _on_event(self, event: Message) -> None:
+        if event["type"] == "receive_offer":
+            self._offers.put_nowait(event)
+        elif event["type"] == "media_reset":
+            self.resets += 1
+            self._tasks.append(asyncio.create_task(self._republish()))
+
+    async def _answer_offers(self) -> None:
         while True:
-            event = await self._events.get()
+            offer = await self._offers.get()
             # What came of it is for the test's assertions to see; the socket may have closed meanwhile.
             with contextlib.suppress(SocketClosed, TimeoutError):
-                await (self._answer(event) if event["type"] == "receive_offer" else self._reset())
+                await self._answer(offer)
 
-    async def _reset(self) -> None:
-        self.resets += 1
-        if self.publisher is not None and self.codec is not None:
-            await self.unpublish()
-            await self.publish(self.codec)
+    async def _republish(self) -> None:
+        while self.publisher is not None and self.codec is not None:
+            self.unpublish()
+            try:
+                await self.publish(self.codec)
+                return
+            except (ProtocolError, AssertionError):
+                # The new worker may be gone as well: clients try again.
+                await asyncio.sleep(RETRY_S)
 
     async def _answer(self, offer: Message) -> None:
         if self.receiver is None or self._connection_id != offer["connection_id"]:
             if self.receiver is not None:
-                await self.receiver.close()
+                self._discard(self.receiver)
             self.receiver = RTCPeerConnection(RTCConfiguration(iceServers=[]))
             self._connection_id = offer["connection_id"]
             self.sinks, self._followed = {}, {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 import shutil
@@ -11,13 +12,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
@@ -69,13 +69,15 @@ class Server:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._shared_database = os.environ.get("DATABASE_URL")
-        self._own_database: str | None = None
+        self._schema: str | None = None
+        """Of this server alone, in the shared database."""
 
     def start(self) -> None:
         """Returns when /healthz answers 200. Raises AssertionError with the end of the log otherwise."""
-        if self._shared_database and self._own_database is None:
-            self._own_database = f"greenroom_test_{os.getpid()}_{self.port}"
-            self._administer(f'create database "{self._own_database}"')
+        if self._shared_database and self._schema is None:
+            schema = f"greenroom_test_{os.getpid()}_{self.port}"
+            self._administer(f"create schema {schema}")
+            self._schema = schema
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "control_api.cli", "serve"],
@@ -84,8 +86,9 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C in the terminal is for pytest, which then stops the server.
+                # Ctrl-C in the terminal is for pytest, which then stops the server; a pytest that is killed can't.
                 start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._healthy():
@@ -137,8 +140,8 @@ class Server:
 
     def discard(self) -> None:
         self.kill()
-        if self._own_database is not None:
-            self._administer(f'drop database if exists "{self._own_database}" with (force)')
+        if self._schema is not None:
+            self._administer(f"drop schema {self._schema} cascade")
         shutil.rmtree(self.data_dir, ignore_errors=True)
 
     @property
@@ -171,8 +174,9 @@ class Server:
     @property
     def database_url(self) -> str:
         """For looking behind the server's back."""
-        if self._own_database is not None:
-            return _with_database(str(self._shared_database), self._own_database)
+        if self._schema is not None:
+            url = str(self._shared_database)
+            return f"{url}{'&' if '?' in url else '?'}search_path={self._schema}"
         return f"postgresql://greenroom@/greenroom?host={self.data_dir}/postgres/socket&port=5432"
 
     async def query(self, sql: str, *arguments: object) -> list[dict[str, Any]]:
@@ -192,7 +196,7 @@ class Server:
             "data_dir": self.data_dir,
         } | self._settings
         environment = inherited | {f"GREENROOM_{name.upper()}": str(value) for name, value in settings.items()}
-        if self._own_database is not None:
+        if self._schema is not None:
             environment["DATABASE_URL"] = self.database_url
         return environment
 
@@ -214,14 +218,19 @@ class Server:
         async def run() -> None:
             connection = await asyncpg.connect(self._shared_database)
             try:
+                await connection.execute("set client_min_messages = warning")
                 await connection.execute(sql)
             finally:
                 await connection.close()
 
         # In a thread of its own: a fixture may be set up while an event loop runs in this one.
-        thread = threading.Thread(target=lambda: asyncio.run(run()))
-        thread.start()
-        thread.join()
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(run())).result()
+
+
+def _end_with_parent() -> None:
+    """In the new process: SIGINT when the thread that started it ends (prctl, PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGINT)
 
 
 def _is_worker(process: psutil.Process) -> bool:
@@ -229,7 +238,3 @@ def _is_worker(process: psutil.Process) -> bool:
         return "sfu.worker" in process.cmdline()
     except psutil.Error:
         return False
-
-
-def _with_database(url: str, name: str) -> str:
-    return urlsplit(url)._replace(path=f"/{name}").geturl()
