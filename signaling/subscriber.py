@@ -178,7 +178,7 @@ class Subscriber:
         except (MediaError, TimeoutError) as error:
             if connection is not self._connection:
                 return
-            logger.info("receive connection of %s failed: %s", self._participant_id, error or "no answer")
+            logger.info("receive connection of %s failed: %s", self._participant_id, str(error) or "no answer")
             self._failures += 1
             self._condemned = True
             self._dirty = True
