@@ -30,8 +30,10 @@ MIN_BITRATE_BPS: Final = 100_000
 STAMP_LEN: Final = 12
 _STAMP_MAGIC: Final = b"\xa7GrS"
 
-_WIDTH: Final = 320
-_HEIGHT: Final = 180
+_LARGE: Final = (1280, 720)
+_SMALL: Final = (320, 180)
+_LARGE_FROM_BPS: Final = 1_000_000
+"""Pictures are as large as cameras send them at that bitrate: servers that decode them are to have the real work."""
 _SQUARE: Final = 24
 _KEYFRAME_FACTOR: Final = 5
 """A keyframe's size in average frames; realtime encoders keep it about there."""
@@ -73,17 +75,17 @@ def vp8_clip(bitrate_bps: int) -> tuple[Frame, ...]:
     """CLIP_FRAMES frames, the first one a keyframe, of `bitrate_bps` on average. `ValueError` below MIN_BITRATE_BPS."""
     if bitrate_bps < MIN_BITRATE_BPS:
         raise ValueError(f"video needs at least {MIN_BITRATE_BPS} bit/s")
-    encoded = encode_vp8(CLIP_FRAMES)
+    encoded = encode_vp8(CLIP_FRAMES, *(_LARGE if bitrate_bps >= _LARGE_FROM_BPS else _SMALL))
     sizes = _frame_sizes(bitrate_bps, len(encoded))
     return tuple(packetise_vp8(frame, size) for frame, size in zip(encoded, sizes, strict=True))
 
 
 @functools.cache
-def encode_vp8(frames: int) -> tuple[bytes, ...]:
-    """Small pictures that change a little: a square that travels over a plain ground."""
+def encode_vp8(frames: int, width: int, height: int) -> tuple[bytes, ...]:
+    """Pictures that change a little: a square that travels over a plain ground."""
     encoder = av.CodecContext.create("libvpx", "w")
     assert isinstance(encoder, av.VideoCodecContext)
-    encoder.width, encoder.height = _WIDTH, _HEIGHT
+    encoder.width, encoder.height = width, height
     encoder.pix_fmt = "yuv420p"
     encoder.time_base = Fraction(1, VIDEO_FPS)
     encoder.bit_rate = 40_000
@@ -92,15 +94,15 @@ def encode_vp8(frames: int) -> tuple[bytes, ...]:
     encoder.options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"}
     encoded: list[bytes] = []
     for index in range(frames):
-        frame = av.VideoFrame.from_ndarray(_picture(index), format="gray").reformat(format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(_picture(index, width, height), format="gray").reformat(format="yuv420p")
         frame.pts = index
         encoded += [bytes(packet) for packet in encoder.encode(frame)]
     return (*encoded, *(bytes(packet) for packet in encoder.encode(None)))
 
 
-def _picture(index: int) -> NDArray[np.uint8]:
-    picture = np.full((_HEIGHT, _WIDTH), 96, np.uint8)
-    x, y = 4 * index % (_WIDTH - _SQUARE), 2 * index % (_HEIGHT - _SQUARE)
+def _picture(index: int, width: int, height: int) -> NDArray[np.uint8]:
+    picture = np.full((height, width), 96, np.uint8)
+    x, y = 4 * index % (width - _SQUARE), 2 * index % (height - _SQUARE)
     picture[y : y + _SQUARE, x : x + _SQUARE] = 200
     return picture
 

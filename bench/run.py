@@ -19,7 +19,7 @@ from .measure import Meter
 from .progress import Progress
 from .results import Run, write
 from .scenarios import SCENARIOS, Options, Scenario
-from .systems import NAMES, system
+from .systems import NAMES, interface, system
 from .systems.base import Running, SignalingError, System
 
 _DIRECTORY: Final = Path(__file__).parent
@@ -74,9 +74,11 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     progress = Progress()
     try:
+        if "janus" in arguments.systems and system("janus").version() is not None:
+            interface.enter_namespace()
         cores = Cores.of_this_machine()
         runs = asyncio.run(_run_all(arguments, cores, progress))
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
