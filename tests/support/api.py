@@ -25,6 +25,8 @@ class Api:
 
     def __init__(self, base_url: str, connector: aiohttp.BaseConnector | None = None) -> None:
         self.base_url = base_url
+        # Without a limit of its own: a hundred sockets must not make the next one wait on this side.
+        connector = connector or aiohttp.TCPConnector(limit=0)
         self.http = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=30))
 
     async def __aenter__(self) -> Self:
