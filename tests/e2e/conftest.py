@@ -13,6 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.support import browsers
+from tests.support.control_room import ControlRoom
 from tests.support.crew import Crew
 from tests.support.server import Server
 
@@ -76,6 +77,14 @@ async def crew(server: Server) -> AsyncIterator[Crew]:
     crew = Crew(server)
     yield crew
     await crew.dismiss()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def control_room(crew: Crew) -> AsyncIterator[ControlRoom]:
+    """A room that must not notice the test beside it."""
+    room = await ControlRoom.build(crew)
+    yield room
+    await room.assert_undisturbed()
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
