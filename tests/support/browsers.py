@@ -266,7 +266,7 @@ class Person:
         async def decoding() -> int:
             return int((await self.inbound(participant_id, "camera")).get("framesDecoded", 0))
 
-        first = await until(decoding, f"{self.name} decodes {participant_id}", timeout=timeout)
+        first: int = await until(decoding, f"{self.name} decodes {participant_id}", timeout=timeout)
 
         async def growing() -> bool:
             return await decoding() > first + 5
