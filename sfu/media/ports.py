@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 SENT_HISTORY: Final = 2048
 """Packets per transport whose send time is remembered: two seconds at 1000 packets/s, far above any round trip."""
 
-_INITIAL_PORTS: Final = 32
+_INITIAL_PORTS: Final = 4096
+"""Many, because it costs nothing before it is used: the kernel gives memory to a port's history when it is written."""
+
+_CLOCK_MODULUS: Final = 1 << 32
 
 
 class PortTable:
@@ -20,8 +23,8 @@ class PortTable:
         self._free = list(range(_INITIAL_PORTS - 1, -1, -1))
         self.next_transport_seq: NDArray[np.int64] = np.zeros(_INITIAL_PORTS, dtype=np.int64)
         """Unwrapped number of the next packet to the transport (16 bits of it go on the wire)."""
-        self.sent_at: NDArray[np.float64] = np.zeros((_INITIAL_PORTS, SENT_HISTORY))
-        """Send time in seconds, by transport sequence number modulo SENT_HISTORY."""
+        self._sent_us: NDArray[np.uint32] = np.zeros((_INITIAL_PORTS, SENT_HISTORY), dtype=np.uint32)
+        """Send time modulo 2^32, by transport sequence number modulo SENT_HISTORY."""
 
     def allocate(self) -> int:
         if not self._free:
@@ -37,7 +40,9 @@ class PortTable:
     def _grow(self) -> None:
         size = len(self.next_transport_seq)
         self.next_transport_seq = np.concatenate([self.next_transport_seq, np.zeros(size, dtype=np.int64)])
-        self.sent_at = np.concatenate([self.sent_at, np.zeros((size, SENT_HISTORY))])
+        grown = np.zeros((2 * size, SENT_HISTORY), dtype=np.uint32)
+        grown[:size] = self._sent_us
+        self._sent_us = grown
         self._free.extend(range(2 * size - 1, size - 1, -1))
 
     def take_transport_seqs(self, ports: NDArray[np.int64], now: float) -> NDArray[np.int64]:
@@ -48,5 +53,14 @@ class PortTable:
         owners = ports[starts]
         values = np.arange(total) + np.repeat(self.next_transport_seq[owners] - starts, counts)
         self.next_transport_seq[owners] += counts
-        self.sent_at[ports, values % SENT_HISTORY] = now
+        self._sent_us[ports, values % SENT_HISTORY] = _microseconds(now)
         return values
+
+    def age(self, port: int, transport_seq: int, now: float) -> float:
+        """Seconds since one of the last SENT_HISTORY packets to the port was sent; at most 71 minutes."""
+        sent_us = int(self._sent_us[port, transport_seq % SENT_HISTORY])
+        return (_microseconds(now) - sent_us) % _CLOCK_MODULUS / 1e6
+
+
+def _microseconds(now: float) -> int:
+    return round(now * 1e6) % _CLOCK_MODULUS

@@ -93,6 +93,6 @@ class SentStatistics:
         self.fraction_lost += _GAIN * (1 - received / feedback.status_count - self.fraction_lost)
         if received:
             newest = first + feedback.newest_index
-            sample = now - float(self._ports.sent_at[self._port, newest % SENT_HISTORY])
+            sample = self._ports.age(self._port, newest, now)
             self.rtt = sample if self.rtt is None else self.rtt + _GAIN * (sample - self.rtt)
         return True

@@ -23,6 +23,7 @@ from aiortc.rtcdtlstransport import (
     State,
     certificate_digest,
 )
+from OpenSSL import SSL
 
 from .classify import Kind, classify
 from .srtp import SrtpKeys, SrtpProfile
@@ -31,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 DtlsRole = Literal["client", "server"]
 DtlsState = Literal["new", "connecting", "connected", "failed", "closed"]
-Certificate = RTCCertificate
 
 HANDSHAKE_TIMEOUT_S: Final = 15.0
 """From `start` to `connected`: OpenSSL doubles its retransmission timer from 1 s, so this allows four lost flights."""
@@ -52,10 +52,25 @@ _PROFILES: Final[dict[bytes, tuple[SrtpProfile, SRTPProtectionProfile]]] = {
 left out, since peers that have it have GCM-128 too, and it is slower."""
 
 
+class Certificate(RTCCertificate):
+    """aiortc's certificate with one OpenSSL context for all of its connections, where aiortc makes one for each."""
+
+    _context: SSL.Context | None = None
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        """All callers want the same profiles."""
+        if self._context is None:
+            self._context = super()._create_ssl_context(srtp_profiles)
+            # Nobody resumes a DTLS-SRTP session, and a shared context would keep each for hours.
+            self._context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+            self._context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+        return self._context
+
+
 def generate_certificate() -> Certificate:
     """A self-signed ECDSA P-256 certificate; one serves a whole worker. Peers compare its fingerprint and nothing
     else."""
-    return RTCCertificate.generateCertificate()
+    return Certificate.generateCertificate()
 
 
 def fingerprint(certificate: Certificate) -> str:
