@@ -178,6 +178,15 @@ class Lanes:
         for row, transport in enumerate(transports):
             self.send(transport, matrix[row, : lengths[row]].tobytes())
 
+    @property
+    def shared_port(self) -> int:
+        """Local port of the transports towards this machine; 0 without any."""
+        return 0 if self._shared is None else int(self._shared.socket.getsockname()[1])
+
+    def drain(self) -> None:
+        """Take what has come without waiting for the loop."""
+        self._drain_shared()
+
     def receive_drops(self) -> int:
         """Datagrams that the kernel dropped because this process did not read fast enough."""
         return 0 if self._shared is None else self._shared.receive_drops()

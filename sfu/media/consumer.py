@@ -96,7 +96,7 @@ class Consumer:
         self._takes_red = any(codec.mime_type == RED_MIME_TYPE for codec in codecs)
         self.started = True
         if self._stream is not None and self._map.is_open:
-            self._stream.active.activate(self._row, takes_red=self._takes_red)
+            self._stream.active.activate(self._row, self.port, takes_red=self._takes_red)
         self._update(now)
 
     def set_paused(self, paused: bool, now: float) -> None:
@@ -167,7 +167,7 @@ class Consumer:
         table.seq_offset[self._row] = self._map.begin(ext_seq)
         table.first_ext_seq[self._row] = ext_seq
         table.timestamp_offset[self._row] = self._timestamp_offset
-        stream.active.activate(self._row, takes_red=self._takes_red)
+        stream.active.activate(self._row, self.port, takes_red=self._takes_red)
         return True
 
     def _continue_timeline(self, stream: ProducerStream, timestamp: int, now: float) -> None:

@@ -87,16 +87,21 @@ def _doubled(column: NDArray[_Value]) -> NDArray[_Value]:
 
 
 class ActiveRows:
-    """The rows that one stream is forwarded to right now."""
+    """The rows that one stream is forwarded to right now, sorted by port. A port has one of them at most."""
 
     def __init__(self) -> None:
-        self._rows: dict[int, bool] = {}
+        self._rows: dict[int, tuple[int, bool]] = {}
+        """(port, whether it takes RED) by row, sorted by port."""
         self.all: RowIndices = NO_ROWS
+        self.with_red: RowIndices = NO_ROWS
+        """Those whose subscribers take the redundant form of audio (RFC 2198)."""
         self.without_red: RowIndices = NO_ROWS
-        """Those whose subscribers take the audio codec but not its redundant form (RFC 2198)."""
+        """Those whose subscribers take the audio codec but not its redundant form."""
 
-    def activate(self, row: int, *, takes_red: bool) -> None:
-        self._rows[row] = takes_red
+    def activate(self, row: int, port: int, *, takes_red: bool) -> None:
+        """Each port has one row at most: a subscriber consumes a producer once."""
+        self._rows[row] = (port, takes_red)
+        self._rows = dict(sorted(self._rows.items(), key=_port))
         self._rebuild()
 
     def deactivate(self, row: int) -> None:
@@ -106,4 +111,9 @@ class ActiveRows:
 
     def _rebuild(self) -> None:
         self.all = np.array(list(self._rows), dtype=np.int64)
-        self.without_red = np.array([row for row, takes_red in self._rows.items() if not takes_red], dtype=np.int64)
+        self.with_red = np.array([row for row, (_, red) in self._rows.items() if red], dtype=np.int64)
+        self.without_red = np.array([row for row, (_, red) in self._rows.items() if not red], dtype=np.int64)
+
+
+def _port(item: tuple[int, tuple[int, bool]]) -> int:
+    return item[1][0]

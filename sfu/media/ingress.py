@@ -122,8 +122,12 @@ def _forward(
     highest = stream.highest_ext_seq
     if highest is not None and highest - ext_seq >= MAX_LATENESS:
         return DROP_LATE
-    batch.add(slot, stream.id, ext_seq, codec.payload_type, active.all, video=stream.kind == "video")
-    if codec.mime_type == RED_MIME_TYPE and len(active.without_red) and payload:
+    if codec.mime_type != RED_MIME_TYPE or not payload:
+        batch.add(slot, stream.id, ext_seq, codec.payload_type, active.all, video=stream.kind == "video")
+        return None
+    if len(active.with_red):
+        batch.add(slot, stream.id, ext_seq, codec.payload_type, active.with_red, video=False)
+    if len(active.without_red):
         primary_type, primary = _without_redundancy(pool, slot, payload)
         batch.add(slot, stream.id, ext_seq, primary_type, active.without_red, video=False, replacement=primary)
     return None
@@ -132,7 +136,7 @@ def _forward(
 def _without_redundancy(pool: PacketPool, slot: int, payload: memoryview) -> tuple[int, bytes]:
     """Payload type and canonical packet of the primary block of a RED packet (RFC 2198)."""
     primary_type, offset, length = red_primary(payload)
-    header = bytearray(pool.packet(slot)[: int(pool.payload[slot] - pool.start[slot])])
+    header = bytearray(pool.packet(slot)[: pool.header_len(slot)])
     header[0] &= ~_PADDING_BIT & 0xFF
     header[1] = header[1] & 0x80 | primary_type
     return primary_type, bytes(header) + bytes(payload[offset : offset + length])

@@ -83,3 +83,7 @@ class PacketPool:
         """The canonical packet's bytes, in place."""
         start = int(self.start[slot])
         return self.rows[slot][start : start + int(self.length[slot])]
+
+    def header_len(self, slot: int) -> int:
+        """Bytes of the canonical packet in front of its payload."""
+        return int(self.payload[slot] - self.start[slot])

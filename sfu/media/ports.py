@@ -48,12 +48,25 @@ class PortTable:
     def take_transport_seqs(self, ports: NDArray[np.int64], now: float) -> NDArray[np.int64]:
         """Numbers for packets to `ports` (sorted, so that equal ones are adjacent), which are noted as sent `now`."""
         total = len(ports)
-        starts = np.flatnonzero(np.concatenate(([True], ports[1:] != ports[:-1])))
-        counts = np.diff(np.append(starts, total))
-        owners = ports[starts]
-        values = np.arange(total) + np.repeat(self.next_transport_seq[owners] - starts, counts)
+        ends = np.empty(total, np.bool_)
+        ends[-1] = True
+        np.not_equal(ports[1:], ports[:-1], out=ends[:-1])
+        last = ends.nonzero()[0]
+        counts = last.copy()
+        counts[1:] -= last[:-1]
+        counts[0] += 1
+        owners = ports[last]
+        values = np.arange(total) + (self.next_transport_seq[owners] - last - 1 + counts).repeat(counts)
         self.next_transport_seq[owners] += counts
         self._sent_us[ports, values % SENT_HISTORY] = _microseconds(now)
+        return values
+
+    def take_blocks_of_transport_seqs(self, ports: NDArray[np.int64], count: int, now: float) -> NDArray[np.int64]:
+        """`count` numbers for each of `ports`, of which none comes twice: shape (ports, count)."""
+        first = self.next_transport_seq[ports]
+        self.next_transport_seq[ports] = first + count
+        values = first[:, None] + np.arange(count)
+        self._sent_us[ports[:, None], values % SENT_HISTORY] = _microseconds(now)
         return values
 
     def age(self, port: int, transport_seq: int, now: float) -> float:

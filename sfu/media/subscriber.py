@@ -65,7 +65,10 @@ class Subscriber:
         self._eager_left = EAGER_ATTEMPTS
 
     def add_consumer(self, consumer: Consumer, now: float) -> None:
-        """Raises ValueError when the id, the SSRC or the RTX SSRC is taken on this transport."""
+        """Raises ValueError when the id, the SSRC or the RTX SSRC is taken on this transport, or the producer is consumed
+        by it already: the fan-out sends each packet once to each port."""
+        if any(other.producer is consumer.producer for other in self.consumers.values()):
+            raise ValueError("the producer is consumed already")
         ssrcs = [ssrc for ssrc in (consumer.parameters.ssrc, consumer.parameters.rtx_ssrc) if ssrc is not None]
         if consumer.id in self.consumers or any(ssrc in self._by_ssrc for ssrc in ssrcs):
             raise ValueError("consumer id or SSRC is taken")

@@ -21,14 +21,13 @@ class DestinationTable:
     """A slot belongs to one transport from `add` to `release`, while its address may change.
 
     `socket_of` (int16, shape (capacity,)): index of the socket to send from, or `NOWHERE`.
-    `names` (uint8, shape (capacity, 32)) and `name_lengths` (uint32): socket addresses as the kernel reads them.
+    `names` (uint8, shape (capacity, 32)): socket addresses as the kernel reads them.
     The arrays are replaced when the table grows: never keep a reference across `add`.
     """
 
     def __init__(self) -> None:
         self.socket_of: NDArray[np.int16] = np.full(_FIRST_CAPACITY, NOWHERE, np.int16)
         self.names: NDArray[np.uint8] = np.zeros((_FIRST_CAPACITY, NAME_STRIDE), np.uint8)
-        self.name_lengths: NDArray[np.uint32] = np.zeros(_FIRST_CAPACITY, np.uint32)
         self.keys: list[AddressKey] = [0] * _FIRST_CAPACITY
         self.names_pointer = self.names.ctypes.data
         # The slot that was free for the longest time comes first, so that a stale slot somewhere rarely hits anybody.
@@ -49,7 +48,6 @@ class DestinationTable:
         """Send the slot's datagrams from this socket to this address."""
         name = sockaddr(key)
         self.names[slot, : len(name)] = np.frombuffer(name, np.uint8)
-        self.name_lengths[slot] = len(name)
         self.keys[slot] = key
         self.socket_of[slot] = socket_index
 
@@ -61,7 +59,6 @@ class DestinationTable:
         capacity = len(self.keys)
         self.socket_of = np.concatenate([self.socket_of, np.full(capacity, NOWHERE, np.int16)])
         self.names = np.concatenate([self.names, np.zeros_like(self.names)])
-        self.name_lengths = np.concatenate([self.name_lengths, np.zeros_like(self.name_lengths)])
         self.keys.extend([0] * capacity)
         self.names_pointer = self.names.ctypes.data
         self._free.extend(range(capacity, 2 * capacity))

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .address import SOCKADDR_IN6_SIZE, AddressKey
+from .address import SOCKADDR_IN6_SIZE, SOCKADDR_IN_SIZE, AddressKey
 from .destinations import NAME_STRIDE, DestinationTable
 from .udp import WOULD_BLOCK, UdpSocket, send_drop_reason
 
@@ -88,18 +88,32 @@ def run_starts(slots: NDArray[np.int64], lengths: NDArray[np.int32], max_segment
     (A chain of ever shorter datagrams is cut into more runs than it need be; video frames do not look like that.)
     """
     count = len(slots)
-    shrinks = np.zeros(count, np.bool_)
-    equal = np.zeros(count, np.bool_)
     same = slots[1:] == slots[:-1]
-    np.logical_and(same, lengths[1:] == lengths[:-1], out=equal[1:])
-    np.logical_and(same, lengths[1:] < lengths[:-1], out=shrinks[1:])
-    last = shrinks.copy()
-    last[1:] &= ~shrinks[:-1]
-    equal[1:] &= ~last[:-1]
-    starting = ~(equal | last)
-    index = np.arange(count)
-    position = index - np.maximum.accumulate(np.where(starting, index, 0))
+    if not same.any():
+        return np.arange(count)
+    growth = lengths[1:] - lengths[:-1]
+    starting = np.ones(count, np.bool_)
+    np.not_equal(growth, 0, out=starting[1:])
+    starting[1:] |= ~same
+    shrinks = same & (growth < 0)
+    if shrinks.any():
+        # The first shorter one ends a run, and a chain of ever shorter ones goes out in pairs at best.
+        last = np.zeros(count, np.bool_)
+        last[1:] = shrinks
+        last[2:] &= ~shrinks[:-1]
+        starting[2:] |= last[1:-1]
+        starting &= ~last
+    starts = starting.nonzero()[0]
+    if len(starts) * max_segments >= count and _longest_run(starts, count) <= max_segments:
+        return starts
+    position = np.arange(count)
+    position -= starts.repeat(np.diff(starts, append=count))
     return np.flatnonzero(position % max_segments == 0)
+
+
+def _longest_run(starts: NDArray[np.int64], count: int) -> int:
+    longest = count - int(starts[-1])
+    return longest if len(starts) == 1 else max(longest, int((starts[1:] - starts[:-1]).max()))
 
 
 class _Rows:
@@ -188,8 +202,9 @@ class MmsgSocket(UdpSocket):
     ) -> int:
         count = len(rows)
         starts = run_starts(slots, lengths, _MAX_SEGMENTS) if self.offload else self._index[:count]
-        ends = np.append(starts[1:], count)
-        self._fill_messages(known, rows, column, lengths, slots, destinations, starts, ends - starts)
+        ends = np.empty_like(starts)
+        ends[:-1], ends[-1] = starts[1:], count
+        self._fill_messages(known, rows, column, lengths, slots, destinations, starts, ends)
         position, lost = 0, 0
         while position < len(starts):
             done: int = self._sendmmsg(self._fd, self._sent_pointer + position * 64, len(starts) - position, 0)
@@ -224,22 +239,24 @@ class MmsgSocket(UdpSocket):
         slots: NDArray[np.int64],
         destinations: DestinationTable,
         starts: NDArray[np.int64],
-        segments: NDArray[np.int64],
+        ends: NDArray[np.int64],
     ) -> None:
-        count = len(rows)
-        messages = self._sent[: len(starts)]
+        count, sends = len(rows), len(starts)
+        messages = self._sent[:sends]
         self._sent_iov["base"][:count] = rows * known.stride + (known.pointer + column)
         self._sent_iov["length"][:count] = lengths
-        first_slots = slots[starts]
-        messages["name"] = first_slots * NAME_STRIDE + destinations.names_pointer
-        messages["name_length"] = destinations.name_lengths[first_slots]
-        messages["iov"] = starts * _IOVEC.itemsize + self._sent_iov_pointer
-        messages["iov_count"] = segments
-        if len(starts) == count:
-            messages["control_length"] = 0
+        messages["control_length"] = 0
+        if sends == count:
+            messages["name"] = slots * NAME_STRIDE + destinations.names_pointer
+            messages["iov"] = self._single_iov[:count]
+            messages["iov_count"] = 1
             return
-        messages["control_length"] = np.where(segments > 1, _CONTROL.itemsize, 0)
-        self._control["segment"][: len(starts)] = lengths[starts]
+        segments = ends - starts
+        messages["name"] = slots[starts] * NAME_STRIDE + destinations.names_pointer
+        messages["iov"] = self._single_iov[starts]
+        messages["iov_count"] = segments
+        messages["control_length"][segments > 1] = _CONTROL.itemsize
+        self._control["segment"][:sends] = lengths[starts]
 
     def _received_keys(self, count: int) -> list[AddressKey]:
         keys: list[AddressKey] = self._names["ipv6" if self.ipv6 else "ipv4"][:count].tolist()
@@ -262,8 +279,9 @@ class MmsgSocket(UdpSocket):
         self._control["level"] = _SOL_UDP
         self._control["type"] = _UDP_SEGMENT
         self._sent_iov = np.zeros(_MAX_SENT_AT_ONCE, _IOVEC)
-        self._sent_iov_pointer = self._sent_iov.ctypes.data
+        self._single_iov = self._index * _IOVEC.itemsize + self._sent_iov.ctypes.data
         self._sent = np.zeros(_MAX_SENT_AT_ONCE, _MESSAGE)
+        self._sent["name_length"] = SOCKADDR_IN6_SIZE if self.ipv6 else SOCKADDR_IN_SIZE
         self._sent["control"] = self._index * _CONTROL.itemsize + self._control.ctypes.data
         self._sent_pointer = self._sent.ctypes.data
 

@@ -133,6 +133,8 @@ class Room:
         production = self._production(producer_id)
         if consumer_id in self._consumptions:
             raise MediaError("bad_parameters", "a consumer with this id exists")
+        if any(other.transport is transport for other in production.consumptions.values()):
+            raise MediaError("bad_parameters", "the transport consumes this producer already")
         parameters = self._consumer_parameters(consumer_id, production.producer)
         subscriber = transport.subscribing()
         consumer = Consumer(

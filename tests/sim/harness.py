@@ -157,7 +157,8 @@ class Sent:
 
     @property
     def payload(self) -> bytes:
-        return self.data[16 + 4 * int.from_bytes(self.data[14:16]) :]
+        padding = self.data[-1] if self.data[0] & 0x20 else 0
+        return self.data[16 + 4 * int.from_bytes(self.data[14:16]) : len(self.data) - padding]
 
     @property
     def transport_seq(self) -> int:

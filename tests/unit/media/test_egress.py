@@ -13,6 +13,7 @@ from sfu.media.egress import (
     DROP_BEFORE_START,
     DROP_NOT_ACCEPTED,
     DROP_OVERWRITTEN,
+    MAX_LEVELLING,
     Egress,
     ForwardBatch,
     Retransmission,
@@ -58,6 +59,21 @@ class World:
         ]
 
 
+def levelled(packets: list[bytes]) -> list[bytes]:
+    """Packets of one stream's video, padded (RFC 3550 section 5.1) to the longest that is little longer."""
+    tops: list[int] = []
+    for length in sorted({len(packet) for packet in packets}, reverse=True):
+        if not tops or tops[-1] > length + MAX_LEVELLING:
+            tops.append(length)
+    result = []
+    for packet in packets:
+        missing = min(top - len(packet) for top in tops if top >= len(packet))
+        if missing:
+            packet = bytes([packet[0] | 0x20]) + packet[1:] + bytes(missing - 1) + bytes([missing])
+        result.append(packet)
+    return result
+
+
 def scalar(packet: bytes, ssrc: int, seq: int, timestamp_offset: int, transport_seq: int) -> bytes:
     """One packet for one consumer, written field by field."""
     out = bytearray(packet)
@@ -81,7 +97,8 @@ consumers = st.lists(
             "types": st.sets(st.sampled_from([96, 98]), min_size=1),
         }
     ),
-    max_size=12,
+    max_size=7,
+    unique_by=lambda consumer: consumer["port"],
 )
 packets = st.lists(
     st.tuples(
@@ -100,18 +117,28 @@ packets = st.lists(
     arrivals=packets,
     counters=st.lists(st.integers(0, 70000), min_size=7, max_size=7),
     max_rows=st.sampled_from([1, 7, 1024]),
+    only=st.sampled_from([None, 0, 1]),
 )
-def test_a_batch_equals_packets_written_one_by_one(streams, arrivals, counters, max_rows):
+def test_a_batch_equals_packets_written_one_by_one(streams, arrivals, counters, max_rows, only):
+    """`only`: all packets are of this stream, as they are in most wake-ups."""
     world = World(max_rows)
+    if only is not None:
+        arrivals = [(only, *rest) for _, *rest in arrivals]
     world.ports.next_transport_seq[:7] = counters
-    rows_of = [[add(world, consumer) for consumer in stream] for stream in streams]
+    rows_of = [
+        [add(world, consumer) for consumer in sorted(stream, key=lambda consumer: consumer["port"])]
+        for stream in streams
+    ]
+    indices = [row_indices(rows) for rows in rows_of]
     stored = []
     for index, (stream, timestamp, payload_type, payload, two_byte) in enumerate(arrivals):
         ext_seq = 65536 + index
         packet = canonical(ext_seq, timestamp, payload_type, payload, two_byte)
         slot = world.store(stream + 1, ext_seq, packet)
-        world.batch.add(slot, stream + 1, ext_seq, payload_type, row_indices(rows_of[stream]), video=bool(stream % 2))
+        world.batch.add(slot, stream + 1, ext_seq, payload_type, indices[stream], video=bool(stream % 2))
         stored.append((stream, ext_seq, payload_type, packet))
+    video_packets = iter(levelled([packet for stream, _, _, packet in stored if stream % 2]))
+    stored = [(*head, next(video_packets) if head[0] % 2 else packet) for *head, packet in stored]
 
     expected = []
     transport_seqs = list(counters)
@@ -174,7 +201,7 @@ def test_a_packet_whose_row_was_taken_meanwhile_is_not_sent(world):
 
 def test_drops_are_counted_by_reason(world):
     too_early = one_row(world, first_ext_seq=65537)
-    other_codec = one_row(world, types={98})
+    other_codec = one_row(world, port=1, types={98})
     slot = world.store(1, 65536, canonical(0, 0, 96, b"x", False))
     world.batch.add(slot, 1, 65536, 96, row_indices([too_early, other_codec]), video=True)
     assert world.collect() == []
@@ -192,7 +219,7 @@ def test_nothing_is_sent_for_a_row_that_was_freed_while_its_packet_waited(world)
 
 def test_many_consumers_and_packets_pass_through_a_small_matrix():
     world = World(max_rows=10)
-    rows = [one_row(world, port=index % 7, ssrc=index) for index in range(100)]
+    rows = [one_row(world, port=index, ssrc=index) for index in range(100)]
     for number in range(60):
         slot = world.store(1, 65536 + number, canonical(0, 0, 96, bytes([number]), False))
         world.batch.add(slot, 1, 65536 + number, 96, row_indices(rows), video=True)
@@ -214,6 +241,41 @@ def test_a_retransmission_is_the_packet_in_rtx_form(world):
     rtx = bytearray(packet[:24] + struct.pack("!H", 42) + b"payload")
     rtx[1] = 0x80 | 97
     assert sent == [scalar(bytes(rtx), 0xBEEF, 500, 24, 0)]
+
+
+def test_what_little_a_packet_lacks_is_padded_and_the_padding_holds_nothing(world):
+    row = row_indices([one_row(world)])
+    payloads = [b"\xaa" * 200, b"a" * 100, b"b" * (100 - MAX_LEVELLING), b"c" * (100 - MAX_LEVELLING - 1), b"d" * 99]
+    world.batch.add(world.store(9, 1, canonical(1, 0, 96, b"\xff" * 250, False)), 9, 1, 96, row, video=True)
+    world.collect()
+    for number, payload in enumerate(payloads):
+        slot = world.store(1, 65536 + number, canonical(number, 0, 96, payload, False))
+        world.batch.add(slot, 1, 65536 + number, 96, row, video=True)
+    sent = [data for _, data in world.collect()]
+    assert [len(data) - 24 for data in sent] == [200, 100, 100, 100 - MAX_LEVELLING - 1, 100]
+    assert [bool(data[0] & 0x20) for data in sent] == [False, False, True, False, True]
+    assert sent[2][24:] == payloads[2] + bytes(MAX_LEVELLING - 1) + bytes([MAX_LEVELLING])
+    assert sent[4][24:] == payloads[4] + b"\x01"
+    # Sender reports count payload, and padding is none.
+    assert int(world.table.octets[row[0]]) == 250 + sum(map(len, payloads))
+
+
+def test_a_packet_that_came_with_padding_is_left_as_it_is(world):
+    row = row_indices([one_row(world)])
+    padded = bytearray(canonical(0, 0, 96, b"payload" + bytes([0, 0, 3]), False))
+    padded[0] |= 0x20
+    for number, packet in enumerate([bytes(padded), canonical(1, 0, 96, b"x" * 12, False)]):
+        slot = world.store(1, 65536 + number, packet)
+        world.batch.add(slot, 1, 65536 + number, 96, row, video=True)
+    assert [len(data) for _, data in world.collect()] == [34, 36]
+
+
+def test_packets_of_sound_are_not_padded(world):
+    row = row_indices([one_row(world)])
+    for number, payload in enumerate([b"x" * 80, b"y" * 82]):
+        slot = world.store(1, 65536 + number, canonical(number, 0, 96, payload, False))
+        world.batch.add(slot, 1, 65536 + number, 96, row, video=False)
+    assert [len(data) for _, data in world.collect()] == [104, 106]
 
 
 def test_audio_goes_out_ahead_of_video(world):

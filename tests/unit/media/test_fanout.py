@@ -25,12 +25,24 @@ def test_growing_keeps_what_was_there():
 
 def test_a_change_leaves_the_rows_of_packets_already_queued_alone():
     active = ActiveRows()
-    active.activate(3, takes_red=True)
+    active.activate(3, 10, takes_red=True)
     queued = active.all
-    active.activate(4, takes_red=False)
+    active.activate(4, 20, takes_red=False)
     assert queued.tolist() == [3]
     assert active.all.tolist() == [3, 4]
+    assert active.with_red.tolist() == [3]
     assert active.without_red.tolist() == [4]
     active.deactivate(3)
     active.deactivate(99)
     assert active.all.tolist() == [4]
+
+
+def test_rows_are_in_the_order_of_their_ports_whatever_the_order_of_arrival():
+    active = ActiveRows()
+    for row, port in ((5, 2), (1, 9), (7, 0), (3, 5)):
+        active.activate(row, port, takes_red=row > 3)
+    assert active.all.tolist() == [7, 5, 3, 1]
+    assert active.with_red.tolist() == [7, 5]
+    active.activate(7, 0, takes_red=False)
+    assert active.all.tolist() == [7, 5, 3, 1]
+    assert active.with_red.tolist() == [5]

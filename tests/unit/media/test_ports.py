@@ -29,6 +29,7 @@ def test_the_send_time_survives_the_turn_of_the_history():
     assert ports.age(1, SENT_HISTORY - 1, 5.25) == 0.25
     assert ports.age(1, SENT_HISTORY, 5.25) == 0.25
 
+
 def test_ages_are_right_across_the_turn_of_the_clock():
     ports = PortTable()
     turn = 2**32 / 1e6

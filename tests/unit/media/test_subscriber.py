@@ -5,6 +5,7 @@ import pytest
 from sfu.media.subscriber import EAGER_ATTEMPTS, EAGER_INTERVAL, REPORT_INTERVAL
 from sfu.rtp.fir import Fir
 from sfu.rtp.nack import Nack
+from sfu.rtp.parameters import Encoding
 from sfu.rtp.pli import Pli
 from sfu.rtp.remb import Remb
 from sfu.rtp.rtcp import Bye, SenderReport, SourceDescription, parse_compound
@@ -103,17 +104,30 @@ def test_who_gets_nothing_costs_nothing_until_something_comes(sfu):
 
 
 def test_many_reports_are_spread_over_datagrams(sfu):
-    producer = sfu.produce(harness.video_parameters())
     subscriber = sfu.subscriber()
-    for _ in range(60):
-        sfu.started(subscriber, producer)
-    sfu.wake_up([keyframe(1)], 0.0)
-    sfu.publisher.on_rtcp([SenderReport(harness.VIDEO_SSRC, 1 << 40, 0, 0, 0)], 0.0)
+    ssrcs = range(1, 61)
+    for ssrc in ssrcs:
+        parameters = harness.video_parameters(mid=str(ssrc), encodings=(Encoding(ssrc=ssrc),))
+        sfu.started(subscriber, sfu.produce(parameters))
+    first_of_keyframe = keyframe(1)
+    sfu.wake_up([first_of_keyframe[:8] + ssrc.to_bytes(4) + first_of_keyframe[12:] for ssrc in ssrcs], 0.0)
+    sfu.publisher.on_rtcp([SenderReport(ssrc, 1 << 40, 0, 0, 0) for ssrc in ssrcs], 0.0)
     compounds = subscriber.poll(0.5)
     assert len(compounds) > 1
     assert all(len(compound) <= 1200 for compound in compounds)
     reports = [packet for compound in compounds for packet in parse_compound(compound)]
     assert sum(isinstance(packet, SenderReport) for packet in reports) == 60
+
+
+def test_a_producer_is_consumed_once(sfu):
+    producer = sfu.produce(harness.video_parameters())
+    subscriber = sfu.subscriber()
+    first = sfu.started(subscriber, producer)
+    with pytest.raises(ValueError, match="already"):
+        sfu.started(subscriber, producer)
+    sfu.started(sfu.subscriber(), producer)
+    subscriber.remove_consumer(first.id, 0.0)
+    assert sfu.started(subscriber, producer).id in subscriber.consumers
 
 
 def test_a_removed_consumer_says_goodbye_and_is_forgotten(sfu):
@@ -140,7 +154,7 @@ def test_closing_stops_everything(sfu):
     producer = sfu.produce(harness.video_parameters())
     subscriber = sfu.subscriber()
     sfu.started(subscriber, producer)
-    sfu.started(subscriber, producer)
+    sfu.started(subscriber, sfu.produce(harness.audio_parameters()))
     subscriber.close(0.0)
     assert producer.consumers == []
     assert math.isinf(subscriber.next_due())

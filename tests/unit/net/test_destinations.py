@@ -23,8 +23,8 @@ def test_a_slot_leads_where_it_was_pointed_last() -> None:
     for socket_index, host in ((1, "2001:db8::1"), (0, "192.0.2.1")):
         key = address_key(host, 5000)
         table.point(slot, socket_index, key)
-        length = int(table.name_lengths[slot])
-        assert table.names[slot, :length].tobytes() == sockaddr(key)
+        name = sockaddr(key)
+        assert table.names[slot, : len(name)].tobytes() == name
         assert table.socket_of[slot] == socket_index
     table.clear(slot)
     assert table.socket_of[slot] == NOWHERE
