@@ -45,7 +45,7 @@ class Route:
     is_rtx: bool
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ReceivedPacket:
     """An authenticated packet, as received, and where its own payload lies (columns of its row)."""
 

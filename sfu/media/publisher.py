@@ -148,8 +148,8 @@ class Publisher:
         return DROP_DUPLICATE if known else None
 
     def receive(self, slot: int, offset: int, length: int, now: float, batch: ForwardBatch) -> str | None:
-        """Take a decrypted packet of `length` bytes at column `offset`: made canonical in place, cached, put into the
-        batch. Returns why it is not forwarded, None when it is."""
+        """Take a packet that was admitted and decrypted, `length` bytes at column `offset`: made canonical in place,
+        cached, put into the batch. Returns why it is not forwarded, None when it is."""
         packet = self._pool.rows[slot][offset : offset + length]
         try:
             header = parse_header(packet)
@@ -165,8 +165,6 @@ class Publisher:
         codec = route.producer.codecs.get(header.payload_type)
         if codec is None:
             return DROP_UNKNOWN_PAYLOAD_TYPE
-        if route.stream.is_duplicate(header.seq):
-            return DROP_DUPLICATE
         payload, end = offset + header.header_len, offset + length
         received = ReceivedPacket(slot, packet, header, codec, header.seq, payload, end, False)
         return take(self._pool, self._extensions, route, received, now, batch)
@@ -186,8 +184,6 @@ class Publisher:
         codec = route.producer.rtx_codecs.get(header.payload_type)
         if codec is None:
             return DROP_UNKNOWN_PAYLOAD_TYPE
-        if stream.rtx_replay.contains(header.seq):
-            return DROP_DUPLICATE
         stream.rtx_replay.note(header.seq)
         payload = packet[header.header_len : len(packet) - header.padding_len]
         if not payload:

@@ -65,8 +65,8 @@ class Subscriber:
         self._eager_left = EAGER_ATTEMPTS
 
     def add_consumer(self, consumer: Consumer, now: float) -> None:
-        """Raises ValueError when the id, the SSRC or the RTX SSRC is taken on this transport, or the producer is consumed
-        by it already: the fan-out sends each packet once to each port."""
+        """Raises ValueError when the id, the SSRC or the RTX SSRC is taken on this transport, or the producer is
+        consumed already: the fan-out sends each packet once to each port."""
         if any(other.producer is consumer.producer for other in self.consumers.values()):
             raise ValueError("the producer is consumed already")
         ssrcs = [ssrc for ssrc in (consumer.parameters.ssrc, consumer.parameters.rtx_ssrc) if ssrc is not None]
@@ -102,6 +102,10 @@ class Subscriber:
         actions = SubscriberActions()
         for packet in packets:
             match packet:
+                # The most frequent one by far.
+                case TwccReport():
+                    if not self.sent.note_feedback(packet, now):
+                        self._drops[FEEDBACK_NOT_SENT] += 1
                 case ReceiverReport() | SenderReport():
                     for block in packet.reports:
                         # The same compound speaks about RTX streams, and may come from a peer that also publishes.
@@ -117,9 +121,6 @@ class Subscriber:
                 case Fir():
                     for ssrc, _ in packet.entries:
                         self._want_keyframe(ssrc, actions)
-                case TwccReport():
-                    if not self.sent.note_feedback(packet, now):
-                        self._drops[FEEDBACK_NOT_SENT] += 1
                 case Remb():
                     self.remb_bps = packet.bitrate_bps
         return actions

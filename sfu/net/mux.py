@@ -16,6 +16,8 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sfu.rtp.packet import MIN_RTCP_LEN, RTCP_TYPES
+
 from . import stun
 from .address import AddressKey, format_address, host_and_port
 from .classify import Kind, classify
@@ -78,6 +80,10 @@ class Endpoint:
     def ice_changed(self, event: IceEvent) -> None:
         """`selected`: the first address, or another one. `consent_restored`: a check came after consent had expired."""
         raise NotImplementedError
+
+
+Received = tuple[int, int, Endpoint]
+"""(row, length in bytes, whose address it came from) of a datagram."""
 
 
 class PortMux:
@@ -165,22 +171,25 @@ class PortMux:
 
     def receive(
         self, socket: UdpSocket, matrix: NDArray[np.uint8], first_row: int, max_count: int, column: int, now: float
-    ) -> tuple[int, list[tuple[int, int, Endpoint]]]:
+    ) -> tuple[int, list[Received], list[Received]]:
         """Take one batch from a readable socket into rows `first_row`, ... of `matrix`, each from `column` on.
 
-        Returns how many rows were filled and, of those, RTP and RTCP from known addresses as (row, length, endpoint).
-        STUN and DTLS are handled here; everything else is counted in `drops`.
+        Returns how many rows were filled and, of those, RTP and RTCP from known addresses. STUN and DTLS are handled
+        here; everything else is counted in `drops`.
         """
         count = socket.receive(matrix, first_row, max_count, column)
         if not count:
-            return 0, []
+            return 0, [], []
         socket_index = self._index[socket]
         known = self._by_key[socket_index]
         room = matrix.shape[1] - column
-        first_bytes = matrix[first_row : first_row + count, column].tolist()
+        heads = matrix[first_row : first_row + count, column : column + 2].tolist()
         lengths = socket.lengths[:count].tolist()
-        media: list[tuple[int, int, Endpoint]] = []
-        for row, (first_byte, length, key) in enumerate(zip(first_bytes, lengths, socket.keys, strict=True), first_row):
+        rtp: list[Received] = []
+        rtcp: list[Received] = []
+        row = first_row - 1
+        for (first_byte, second_byte), length, key in zip(heads, lengths, socket.keys, strict=True):
+            row += 1
             if not 0 < length < room:
                 self.drops["too_long" if length else "garbage"] += 1
                 continue
@@ -189,8 +198,10 @@ class PortMux:
                 endpoint = known.get(key)
                 if endpoint is None:
                     self.drops["unknown_address"] += 1
+                elif second_byte in RTCP_TYPES and length >= MIN_RTCP_LEN:
+                    rtcp.append((row, length, endpoint))
                 else:
-                    media.append((row, length, endpoint))
+                    rtp.append((row, length, endpoint))
             elif kind is Kind.UNKNOWN:
                 self.drops["garbage"] += 1
             else:
@@ -199,7 +210,7 @@ class PortMux:
                     self._receive_stun(data, Path(socket_index, key), now)
                 else:
                     self._receive_dtls(data, known.get(key))
-        return count, media
+        return count, rtp, rtcp
 
     def send(self, endpoint: Endpoint, data: bytes | memoryview) -> bool:
         """One datagram to the endpoint's selected address. False, and counted, when it could not be sent."""

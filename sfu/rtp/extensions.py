@@ -181,6 +181,8 @@ class ExtensionMap:
         for received in received_extensions:
             self._add(received)
         self._plans: dict[tuple[int, int], list[_Plan]] = {}
+        self._last: tuple[int, bytes, _Plan] | None = None
+        """Each packet's block is read, and then rewritten."""
         self._drops = drops
 
     def _add(self, received: ReceivedHeaderExtension) -> None:
@@ -244,6 +246,14 @@ class ExtensionMap:
         return values
 
     def _plan(self, block: bytes, profile: int) -> _Plan:
+        last = self._last
+        if last is not None and last[1] == block and last[0] == profile:
+            return last[2]
+        plan = self._find_plan(block, profile)
+        self._last = (profile, block, plan)
+        return plan
+
+    def _find_plan(self, block: bytes, profile: int) -> _Plan:
         key = (profile, len(block))
         plans = self._plans.get(key)
         if plans is not None:

@@ -1,4 +1,4 @@
-"""The RTP fixed header (RFC 3550 section 5.1) and what can be told of a datagram before it is decrypted."""
+"""The RTP fixed header (RFC 3550 section 5.1) and what tells it from RTCP."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ FIXED_HEADER_LEN: Final = 12
 MIN_RTCP_LEN: Final = 4
 _FIXED: Final = struct.Struct("!BBHII")
 _EXTENSION: Final = struct.Struct("!HH")
-_PEEK: Final = struct.Struct("!xBH4xI")
 
-# RFC 5761 section 4: RTCP packet types as they look in the second byte; RTP payload types 64-95 with the marker bit
-# would collide, and are therefore never negotiated.
-_RTCP_FIRST_TYPE: Final = 192
-_RTCP_LAST_TYPE: Final = 223
+RTCP_TYPES: Final = range(192, 224)
+"""RFC 5761 section 4: RTCP packet types, as the second byte of a datagram shows them. RTP payload types 64-95 with the
+marker bit would look the same, and are therefore never negotiated."""
 
 
 @dataclass(slots=True)
@@ -83,20 +81,3 @@ def parse_header(buf: Buffer) -> RtpHeader:
         extension_len,
         padding_len,
     )
-
-
-def looks_like_rtcp(buf: Buffer) -> bool:
-    """Whether a datagram that is already known to be RTP or RTCP (first byte 128-191) is RTCP, by RFC 5761."""
-    return len(buf) >= MIN_RTCP_LEN and _RTCP_FIRST_TYPE <= buf[1] <= _RTCP_LAST_TYPE
-
-
-def peek(buf: Buffer) -> tuple[int, int, int]:
-    """(ssrc, seq, payload type) of an SRTP packet, whose header travels in clear.
-
-    Enough to drop a duplicate before paying for its decryption; nothing in it is authenticated yet.
-    Raises ValueError when the fixed header is truncated or the version is not 2.
-    """
-    if len(buf) < FIXED_HEADER_LEN or buf[0] & 0xC0 != 0x80:
-        raise ValueError("not an RTP packet")
-    payload_type, seq, ssrc = _PEEK.unpack_from(buf)
-    return ssrc, seq, payload_type & 0x7F

@@ -56,7 +56,7 @@ _MAX_COUNT: Final = 31
 _MAX_TEXT: Final = 255
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ReportBlock:
     """How one stream is received (RFC 3550 section 6.4.1)."""
 

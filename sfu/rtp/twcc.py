@@ -100,7 +100,7 @@ class TwccFeedback:
         return pack_feedback(FMT_TWCC, PT_RTPFB, self.sender_ssrc, self.media_ssrc, fci + bytes(-len(fci) % 4))
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class TwccReport:
     """A feedback packet that was received, its arrival times still unread.
 

@@ -18,10 +18,9 @@ from sfu.media.pool import HEADROOM, PacketPool
 from sfu.media.ports import PortTable
 from sfu.media.publisher import DROP_TOO_MANY_SSRCS, DROP_UNKNOWN_SSRC
 from sfu.net.dtls import fingerprint, generate_certificate
-from sfu.net.mux import PortMux
+from sfu.net.mux import PortMux, Received
 from sfu.net.srtp import CData, RowPointers, protect_rows
 from sfu.net.udp import UdpSocket
-from sfu.rtp.packet import looks_like_rtcp
 from sfu.rtp.parameters import ProducerParameters
 from sfu.rtp.rtcp import SenderReport, parse_compound
 
@@ -43,6 +42,8 @@ MAX_BATCH = 64
 """Datagrams of one recvmmsg; twice that gained nothing in measurements and lengthens the wake-up."""
 MAX_BATCHES_PER_WAKEUP = 4
 """Then the loop sees to timers and the channel, and the kernel's buffer holds the rest."""
+SHED_AFTER_FULL_BATCHES = 8
+"""So many in a row are a backlog rather than a burst: half a thousand datagrams, of 3,000 that the kernel may keep."""
 CONSENT_CHECK_S = 1.0
 
 _UNEXPECTED_SSRC = frozenset({DROP_UNKNOWN_SSRC, DROP_TOO_MANY_SSRCS})
@@ -59,7 +60,9 @@ class Engine:
         self._notify = notify
         self._rooms: dict[str, Room] = {}
         self._drops: Counter[str] = Counter()
-        self._counters: Counter[str] = Counter()
+        self._packets_in = self._packets_out = self._bytes_in = self._bytes_out = 0
+        self._full_batches = 0
+        """How many came in a row."""
         self._load = _LoadMeter(self._loop)
         self._mux = PortMux.open(config.bind, config.port, self._drops, MAX_BATCH)
         self._candidates = tuple(
@@ -158,10 +161,10 @@ class Engine:
             rooms=len(self._rooms),
             transports=sum(len(room.transports) for room in self._rooms.values()),
             load=self._load.since_last_call(),
-            packets_in=self._counters["packets_in"],
-            packets_out=self._counters["packets_out"],
-            bytes_in=self._counters["bytes_in"],
-            bytes_out=self._counters["bytes_out"],
+            packets_in=self._packets_in,
+            packets_out=self._packets_out,
+            bytes_in=self._bytes_in,
+            bytes_out=self._bytes_out,
             drops=dict(self._drops),
         )
 
@@ -187,29 +190,55 @@ class Engine:
         """Receive and forward what one recvmmsg brings. Returns how many datagrams that was."""
         now = self._loop.time()
         first, window = self._pool.reserve(MAX_BATCH)
-        count, media = self._mux.receive(socket, self._pool.data, first, window, HEADROOM, now)
+        count, rtp, rtcp = self._mux.receive(socket, self._pool.data, first, window, HEADROOM, now)
         if not count:
             return 0
         self._pool.commit(count)
+        # Media first: who waits for it hears and sees the difference, who waits for reports does not.
+        self._take_rtp(rtp, now)
+        self._full_batches = self._full_batches + 1 if count == MAX_BATCH else 0
+        if self._full_batches > SHED_AFTER_FULL_BATCHES:
+            rtcp = self._shed(rtcp)
+        self._take_rtcp(rtcp, now)
+        # A full window that was cut short by the end of the ring must not look like an empty socket.
+        return count if window == MAX_BATCH or count < window else MAX_BATCH
+
+    def _take_rtp(self, received: list[Received], now: float) -> None:
         touched: set[Transport] = set()
-        retransmissions: list[Retransmission] = []
-        for row, length, endpoint in media:
+        for row, length, endpoint in received:
             assert isinstance(endpoint, Transport)
-            if looks_like_rtcp(self._pool.rows[row][HEADROOM : HEADROOM + length]):
-                reason = self._receive_rtcp(endpoint, row, length, now, retransmissions)
-            else:
-                reason = self._receive_rtp(endpoint, row, length, now)
             touched.add(endpoint)
+            reason = self._receive_rtp(endpoint, row, length, now)
             if reason is not None:
                 self._drops[reason] += 1
         if len(self._batch):
             self._send(self._egress.build(self._batch, now))
-        if retransmissions:
-            self._send(self._egress.build_retransmissions(retransmissions, now))
         for transport in touched:
             transport.schedule()
-        # A full window that was cut short by the end of the ring must not look like an empty socket.
-        return count if window == MAX_BATCH or count < window else MAX_BATCH
+
+    def _shed(self, received: list[Received]) -> list[Received]:
+        """What is left of RTCP when more comes than can be dealt with: that of publishers. What subscribers ask for
+        would only make more work, and so much of it that packets of publishers are lost in the kernel's buffer, for
+        which all subscribers ask then."""
+        kept: list[Received] = []
+        for each in received:
+            endpoint = each[2]
+            assert isinstance(endpoint, Transport)
+            if endpoint.publisher is not None:
+                kept.append(each)
+        self._drops["rtcp_shed"] += len(received) - len(kept)
+        return kept
+
+    def _take_rtcp(self, received: list[Received], now: float) -> None:
+        retransmissions: list[Retransmission] = []
+        for row, length, endpoint in received:
+            assert isinstance(endpoint, Transport)
+            reason = self._receive_rtcp(endpoint, row, length, now, retransmissions)
+            if reason is not None:
+                self._drops[reason] += 1
+            endpoint.schedule()
+        if retransmissions:
+            self._send(self._egress.build_retransmissions(retransmissions, now))
 
     def _receive_rtp(self, transport: Transport, row: int, length: int, now: float) -> str | None:
         publisher, srtp = transport.publisher, transport.srtp_in
@@ -224,8 +253,8 @@ class Engine:
         reason = srtp.unprotect(self._pool_pointers, row)
         if reason is not None:
             return reason
-        self._counters["packets_in"] += 1
-        self._counters["bytes_in"] += length
+        self._packets_in += 1
+        self._bytes_in += length
         reason = publisher.receive(row, HEADROOM, int(self._pool_pointers.lengths[row]), now, self._batch)
         if reason in _UNEXPECTED_SSRC:
             srtp.remove_stream(int.from_bytes(self._pool.rows[row][HEADROOM + 8 : HEADROOM + 12]))
@@ -274,8 +303,8 @@ class Engine:
                 kept = np.delete(rows, failed)
                 rows, lengths, slots = kept, lengths[kept], slots[kept]
             sent = self._mux.send_rows(egress.data, rows, 0, lengths, slots)
-            self._counters["packets_out"] += sent
-            self._counters["bytes_out"] += int(lengths.sum())
+            self._packets_out += sent
+            self._bytes_out += int(lengths.sum())
 
 
 _ROOM_REQUESTS: dict[str, Callable[[Engine, Room, dict[str, Any]], Any]] = {

@@ -7,6 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from sfu.media.pool import PacketPool
@@ -116,8 +117,14 @@ class Transport(Endpoint):
 
     def schedule(self) -> None:
         """Look again at what is due, after something touched the publishing or receiving half."""
-        due = self._next_due()
-        if due is not None:
+        if self.srtp_out is None:
+            return
+        due = inf
+        if self.publisher is not None:
+            due = self.publisher.next_due()
+        if self.subscriber is not None:
+            due = min(due, self.subscriber.next_due())
+        if due != inf:
             self._timer.not_later_than(due)
 
     def consent_expired(self) -> None:
@@ -167,19 +174,12 @@ class Transport(Endpoint):
     def _send(self, data: bytes) -> None:
         self._plumbing.mux.send(self, data)
 
-    def _next_due(self) -> float | None:
-        due = min(
-            self.publisher.next_due() if self.publisher is not None else float("inf"),
-            self.subscriber.next_due() if self.subscriber is not None else float("inf"),
-        )
-        return due if due != float("inf") and self.srtp_out is not None else None
-
-    def _poll(self, now: float) -> float | None:
+    def _poll(self, now: float) -> None:
         for half in (self.publisher, self.subscriber):
             if half is not None:
                 for compound in half.poll(now):
                     self.send_rtcp(compound)
-        return self._next_due()
+        self.schedule()
 
 
 def random_ssrc() -> int:

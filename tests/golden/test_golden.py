@@ -10,7 +10,7 @@ from sfu.rtp.canonical import ABS_SEND_TIME_URI, AUDIO_LEVEL_URI, EXTENSION_IDS,
 from sfu.rtp.canonical import DEPENDENCY_DESCRIPTOR_URI as DEPENDENCY_URI
 from sfu.rtp.canonical import PLAYOUT_DELAY_URI as DELAY_URI
 from sfu.rtp.extensions import ExtensionMap, IngressValues
-from sfu.rtp.packet import looks_like_rtcp, parse_header, peek
+from sfu.rtp.packet import RTCP_TYPES, parse_header
 from sfu.rtp.parameters import HeaderExtension, ReceivedHeaderExtension
 from sfu.rtp.payload import is_keyframe, red_primary, rewrite_red_payload_types
 from sfu.rtp.rtcp import (
@@ -102,7 +102,7 @@ def test_twins_differ_in_the_place_that_the_dissection_tells(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_rtcp_is_told_from_rtp(name):
-    assert looks_like_rtcp(golden(name)) is name.startswith("rtcp")
+    assert (golden(name)[1] in RTCP_TYPES) is name.startswith("rtcp")
 
 
 @pytest.mark.parametrize("name", RTCP)
@@ -135,7 +135,6 @@ def test_vp8_keyframe():
     packet = golden("rtp_vp8_keyframe")
     header = parse_header(packet)
     assert (header.marker, header.payload_type, header.seq, header.timestamp) == (True, 96, 65534, 86400)
-    assert peek(packet) == (0xCAFEBABE, 65534, 96)
     assert extension_map(VIDEO_URIS).read(packet, header) == IngressValues(42, 0x7AE148, "0", "hi")
     assert is_keyframe("video/vp8", packet[header.header_len :])
     assert canonical_packet(packet, VIDEO_URIS) == bytes.fromhex(

@@ -84,14 +84,14 @@ class Server:
             asyncio.get_running_loop().add_reader(udp.fileno(), self.readable, udp)
 
     def readable(self, udp: UdpSocket) -> None:
-        _, media = self.mux.receive(udp, self.matrix, 0, ROWS, COLUMN, time.monotonic())
-        for row, length, endpoint in media:
+        _, rtp, rtcp = self.mux.receive(udp, self.matrix, 0, ROWS, COLUMN, time.monotonic())
+        for row, length, endpoint in [*rtp, *rtcp]:
             assert isinstance(endpoint, ServerTransport)
             self.pointers.lengths[row] = length
             if endpoint.inbound is None:
                 self.drops["srtp_not_ready"] += 1
                 continue
-            is_rtcp = 192 <= self.matrix[row, COLUMN + 1] <= 223
+            is_rtcp = (row, length, endpoint) in rtcp
             open_packet = endpoint.inbound.unprotect_rtcp if is_rtcp else endpoint.inbound.unprotect
             reason = open_packet(self.pointers, row)
             if reason is not None:

@@ -7,6 +7,7 @@ import select
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from operator import itemgetter
 
 import numpy as np
 import pytest
@@ -45,6 +46,8 @@ class Bench:
         self.matrix = np.zeros((64, STRIDE), np.uint8)
         self.now = 1000.0
         self.peers: list[socket.socket] = []
+        self.rtp: list[bytes] = []
+        self.rtcp: list[bytes] = []
 
     def endpoint(self) -> Recorder:
         endpoint = Recorder(self.mux.new_ice())
@@ -67,10 +70,13 @@ class Bench:
         handed, left = [], len(datagrams)
         while left:
             assert select.select([udp], [], [], 5)[0]
-            count, media = self.mux.receive(udp, self.matrix, 0, 64, COLUMN, self.now)
+            count, rtp, rtcp = self.mux.receive(udp, self.matrix, 0, 64, COLUMN, self.now)
             left -= count
+            for kind, received in ((self.rtp, rtp), (self.rtcp, rtcp)):
+                kind += [self.matrix[row, COLUMN : COLUMN + length].tobytes() for row, length, _ in received]
             handed += [
-                (self.matrix[row, COLUMN : COLUMN + length].tobytes(), endpoint) for row, length, endpoint in media
+                (self.matrix[row, COLUMN : COLUMN + length].tobytes(), endpoint)
+                for row, length, endpoint in sorted([*rtp, *rtcp], key=itemgetter(0))
             ]
         return handed
 
@@ -120,6 +126,15 @@ def test_a_check_opens_the_way_for_media_dtls_and_answers(bench: Bench, host: st
     assert shown is not None
     assert shown.endswith(f":{peer.getsockname()[1]}")
     assert not bench.drops
+
+
+def test_rtcp_is_told_from_rtp_by_its_second_byte(bench: Bench) -> None:
+    endpoint, peer = bench.endpoint(), bench.peer()
+    bench.check(peer, endpoint)
+    by_type = {second: bytes([0x80, second]) + bytes(10) for second in (0, 96, 191, 192, 200, 207, 223, 224, 255)}
+    bench.deliver(peer, *by_type.values(), b"\x80\xc8\x00", b"\x80")
+    assert bench.rtcp == [by_type[second] for second in (192, 200, 207, 223)]
+    assert bench.rtp == [*(by_type[second] for second in (0, 96, 191, 224, 255)), b"\x80\xc8\x00", b"\x80"]
 
 
 def test_nothing_is_believed_from_an_address_that_proved_nothing(bench: Bench) -> None:

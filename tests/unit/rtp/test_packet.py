@@ -3,7 +3,7 @@ from aiortc.rtp import RtpPacket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.rtp.packet import RtpHeader, looks_like_rtcp, parse_header, peek
+from sfu.rtp.packet import RtpHeader, parse_header
 
 FIXED = bytes.fromhex("80e01234 00015180 cafebabe")
 
@@ -71,34 +71,6 @@ def test_padding_may_be_the_whole_payload():
     assert parse_header(with_first_byte(0xA0) + b"\x00\x00\x03").padding_len == 3
 
 
-@pytest.mark.parametrize(
-    ("second_byte", "is_rtcp"),
-    [(0, False), (96, False), (191, False), (192, True), (200, True), (207, True), (223, True), (224, False)],
-)
-def test_rtcp_is_told_by_its_packet_type(second_byte, is_rtcp):
-    assert looks_like_rtcp(bytes([0x80, second_byte, 0, 0])) is is_rtcp
-
-
-def test_rtcp_needs_a_header():
-    assert not looks_like_rtcp(b"\x80\xc8\x00")
-    assert not looks_like_rtcp(b"")
-
-
-def test_peek_sees_what_parsing_sees():
-    assert peek(FIXED + b"encrypted") == (0xCAFEBABE, 0x1234, 96)
-
-
-def test_peek_does_not_look_behind_the_fixed_header():
-    truncated_extension = with_first_byte(0xBF)
-    assert peek(truncated_extension) == (0xCAFEBABE, 0x1234, 96)
-
-
-@pytest.mark.parametrize("packet", [b"", FIXED[:11], with_first_byte(0x00), with_first_byte(0xC0)])
-def test_peek_refuses_what_is_not_rtp(packet):
-    with pytest.raises(ValueError):
-        peek(packet)
-
-
 rtp_like = st.builds(
     lambda first, rest: bytes([0x80 | first]) + rest, st.integers(0, 0x3F), st.binary(min_size=0, max_size=120)
 )
@@ -112,7 +84,6 @@ def test_any_bytes_give_a_header_inside_the_packet_or_a_value_error(packet):
         return
     assert 12 <= header.header_len <= len(packet) - header.padding_len
     assert header.extension_offset + header.extension_len <= header.header_len
-    assert peek(packet) == (header.ssrc, header.seq, header.payload_type)
 
 
 @given(rtp_like)
