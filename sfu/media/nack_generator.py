@@ -81,9 +81,10 @@ class NackGenerator:
             if missing.tries >= MAX_TRIES or now - missing.since >= MAX_AGE:
                 hopeless.append(ext_seq)
                 continue
+            # Each time twice as long: when answers wait in a queue, asking more often only makes it longer.
+            missing.next_try = now + interval * (1 << missing.tries)
             missing.tries += 1
             missing.last_try = now
-            missing.next_try = now + interval
             wanted.append(ext_seq)
         given_up = [self._missing.pop(ext_seq) for ext_seq in hopeless]
         self.requested += len(wanted)

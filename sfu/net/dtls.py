@@ -93,6 +93,10 @@ class _DatagramQueue:
     async def _send(self, data: bytes) -> None:
         self._send_now(data)
 
+    def close(self) -> None:
+        """Send nothing any more, and forget who would have."""
+        self._send_now = _ignore
+
 
 class _Transport(RTCDtlsTransport):
     """aiortc's transport that exports its keys rather than making sessions of its own, and does not die of bad
@@ -133,6 +137,10 @@ class _Transport(RTCDtlsTransport):
                 raise ConnectionError from exc
         else:
             self._errors_in_a_row = 0
+
+
+def _ignore(_: object) -> None:
+    pass
 
 
 def _run_without_waiting(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -212,6 +220,10 @@ class DtlsEndpoint:
             self._task = None
         if connected:
             _run_without_waiting(self._transport.stop())
+        # What refers to each other in a circle would stay until the garbage collector looks at the whole process.
+        self._transport.remove_all_listeners()
+        self._queue.close()
+        self._state_changed = _ignore
 
     async def _handshake(self, remote: RTCDtlsParameters) -> None:
         try:

@@ -24,6 +24,7 @@ from sfu.net.udp import UdpSocket
 from sfu.rtp.parameters import ProducerParameters
 from sfu.rtp.rtcp import SenderReport, parse_compound
 
+from .collector import Collector
 from .messages import (
     Fingerprint,
     IceCandidate,
@@ -64,6 +65,7 @@ class Engine:
         self._full_batches = 0
         """How many came in a row."""
         self._load = _LoadMeter(self._loop)
+        self._collector = Collector()
         self._mux = PortMux.open(config.bind, config.port, self._drops, MAX_BATCH)
         self._candidates = tuple(
             IceCandidate(address=c.address, port=c.port, foundation=c.foundation, priority=c.priority)
@@ -106,6 +108,7 @@ class Engine:
         for socket in self._mux.sockets:
             self._loop.remove_reader(socket.fileno())
         self._mux.close()
+        self._collector.close()
 
     # Requests of the control process
 
@@ -131,9 +134,12 @@ class Engine:
     def _close_room(self, room: Room, params: dict[str, Any]) -> None:
         del self._rooms[room.room_id]
         room.close()
+        if not self._rooms:
+            self._collector.empty()
 
     def _create_transport(self, room: Room, params: dict[str, Any]) -> dict[str, Any]:
         transport = room.create_transport(params["transport_id"])
+        self._collector.transport_made()
         return TransportParameters(
             ice_ufrag=transport.ice.ufrag,
             ice_pwd=transport.ice.pwd,
@@ -166,6 +172,7 @@ class Engine:
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             drops=dict(self._drops),
+            longest_gc_pause_ms=self._collector.longest_pause_ms,
         )
 
     def _state_changed(self, room: Room, transport: Transport, state: TransportState) -> None:

@@ -128,3 +128,5 @@ class WorkerStats(Parameters):
     bytes_out: int
     drops: dict[str, int]
     """Datagrams and packets that were not forwarded, by reason."""
+    longest_gc_pause_ms: float
+    """Longest time that Python's garbage collector stopped everything for, since the worker began."""

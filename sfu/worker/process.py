@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -52,9 +51,6 @@ class _Worker:
             self.engine = Engine(config, notify=self._notify)
         except OSError as error:
             raise MediaError("bad_parameters", f"UDP port {config.port} can't be opened: {error.strerror}") from None
-        # What exists now lives as long as the process: the collector need never look at it again.
-        gc.collect()
-        gc.freeze()
         return {"port": self.engine.port}
 
     def _notify(self, event: str, params: dict[str, Any]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -314,3 +316,19 @@ def test_the_contract_with_aiortc() -> None:
     assert theirs.SRTP_AEAD_AES_128_GCM.openssl_profile == b"SRTP_AEAD_AES_128_GCM"
     assert theirs.SRTP_AEAD_AES_128_GCM.get_key_and_salt(bytes(range(56)), 1) == bytes([*range(16, 32), *range(44, 56)])
     assert CERTIFICATE._cert is not None
+
+
+@pytest.mark.parametrize("role", ["server", "client"])
+async def test_what_was_closed_is_freed_without_the_garbage_collector(role: DtlsRole) -> None:
+    pair = Pair()
+    await pair.connect(role)
+    endpoint = weakref.ref(pair.server)
+    connection = weakref.ref(pair.server._transport)
+    gc.collect()
+    gc.disable()
+    try:
+        await pair.close()
+        del pair.server, pair.wire.server
+        await until(lambda: endpoint() is None and connection() is None)
+    finally:
+        gc.enable()
