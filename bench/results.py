@@ -76,7 +76,10 @@ def report(runs: Sequence[Run], cores: tuple[int, Sequence[int], Sequence[int]])
     parts = [_INTRODUCTION, _machine(runs, cores), f"![Load against CPU and latency]({_PLOT})\n"]
     for case in dict.fromkeys(run.case for run in runs):
         of_case = [run for run in runs if run.case == case]
-        parts.append(f"## {case}\n")
+        counts = ", ".join(
+            f"{name} {sum(run.system == name for run in of_case)}" for name in dict.fromkeys(r.system for r in of_case)
+        )
+        parts.append(f"## {case}\n\nRuns: {counts}.\n")
         parts.append(_table(of_case))
         parts.append(_ratios(of_case))
         parts.append(f'Repeat: `python -m bench.run --cases "{case}"`\n')
@@ -197,8 +200,7 @@ def _machine(runs: Sequence[Run], cores: tuple[int, Sequence[int], Sequence[int]
         [
             f"- machine: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
             f"- Python {platform.python_version()}; " + ", ".join(f"{name} {text}" for name, text in versions.items()),
-            f"- cores: media {media}; clients {_list(clients)}; control process and everything else {_list(control)}",
-            f"- {max((run.number for run in runs), default=0) + 1} alternating runs\n",
+            f"- cores: media {media}; clients {_list(clients)}; control process and everything else {_list(control)}\n",
         ]
     )
 

@@ -22,6 +22,7 @@ from .scenarios import SCENARIOS, Options, Scenario
 from .systems import NAMES, interface, system
 from .systems.base import Running, SignalingError, System
 
+_RUNS: Final = "runs.jsonl"
 _DIRECTORY: Final = Path(__file__).parent
 
 
@@ -41,14 +42,30 @@ CURVE: Final = (0.25, 0.5, 0.75, 1.0)
 """Shares of the highest load at which CPU and latency are measured for the plots."""
 
 CASES: Final[dict[str, Case]] = {
-    "webinar": Case("webinar", Options(), 100),
-    "webinar, segments split by the kernel": Case("webinar", Options(), 100, gro=False),
+    "webinar": Case("webinar", Options(join_rate=40.0), 100),
+    "webinar, segments split by the kernel": Case("webinar", Options(join_rate=40.0), 100, gro=False),
+    "webinar of 100": Case("webinar", Options(), 0, loads=(100,)),
     "stage of 21": Case("stage", Options(limit=500), 0, loads=(0,)),
-    "audio, 10 speakers": Case("audio", Options(), 100),
+    "stage of 6": Case("stage", Options(limit=500, guests=5), 0, loads=(0,)),
+    "audio, 10 speakers": Case("audio", Options(join_rate=40.0), 100),
     "rooms of 10 at 300 kbit/s": Case("rooms", Options(bitrate_bps=300_000, limit=200), 10),
-    "idle": Case("idle", Options(join_rate=50.0), 1000, loads=(1000,)),
-    "churn": Case("churn", Options(seconds=600.0), 20, loads=(20,)),
+    "idle": Case("idle", Options(join_rate=50.0), 0, loads=(1000,)),
+    "churn": Case("churn", Options(seconds=600.0), 0, loads=(20,)),
 }
+"""Those of a small fixed size are for systems that carry no more: what a packet costs compares at equal load."""
+
+ONLY: Final[dict[str, tuple[str, ...]]] = {
+    "webinar of 100": ("greenroom", "janus", "livekit"),
+    "stage of 6": ("greenroom", "janus", "livekit"),
+    **dict.fromkeys(
+        ("webinar, segments split by the kernel", "stage of 21", "audio, 10 speakers", "rooms of 10 at 300 kbit/s"),
+        ("greenroom",),
+    ),
+    "webinar": ("greenroom", "aiortc_relay"),
+    "idle": ("greenroom",),
+    "churn": ("greenroom",),
+}
+"""Systems by case: the comparisons that say something, in a time that somebody waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
         if "janus" in arguments.systems and system("janus").version() is not None:
             interface.enter_namespace()
         cores = Cores.of_this_machine()
-        runs = asyncio.run(_run_all(arguments, cores, progress))
+        asyncio.run(_run_all(arguments, cores, progress))
     except (ValueError, RuntimeError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -85,26 +102,27 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     finally:
         progress.done()
-    write(arguments.out, runs, cores=(cores.media, cores.clients, cores.control))
+    write(arguments.out, _kept(arguments.out), cores=(cores.media, cores.clients, cores.control))
     progress.line(f"written: {arguments.out / 'RESULTS.md'}")
     return 0
 
 
-async def _run_all(arguments: argparse.Namespace, cores: Cores, progress: Progress) -> list[Run]:
+async def _run_all(arguments: argparse.Namespace, cores: Cores, progress: Progress) -> None:
     chosen = [system(name) for name in arguments.systems]
     for each in [each for each in chosen if each.version() is None]:
         progress.line(f"{each.name} is not installed and is left out")
         chosen.remove(each)
-    runs: list[Run] = []
+    before = max((run.number + 1 for run in _kept(arguments.out)), default=0) if arguments.more else 0
+    if not before:
+        (arguments.out / _RUNS).unlink(missing_ok=True)
     for number in range(arguments.runs):
         for name in arguments.cases:
             # Alternating, so that what else the machine does in these hours meets all systems alike.
-            for each in chosen if number % 2 == 0 else reversed(chosen):
+            suitable = [each for each in chosen if each.name in ONLY[name]]
+            for each in suitable if number % 2 == 0 else reversed(suitable):
                 progress.line(f"run {number + 1} of {arguments.runs}: {name} on {each.name}")
                 case = _shortened(CASES[name], arguments.seconds)
-                runs.append(await run_case(name, case, each, number, cores, progress))
-                _keep(arguments.out, runs[-1])
-    return runs
+                _keep(arguments.out, await run_case(name, case, each, before + number, cores, progress))
 
 
 async def run_case(name: str, case: Case, chosen: System, number: int, cores: Cores, progress: Progress) -> Run:
@@ -139,7 +157,8 @@ async def _measure(case: Case, scenario: Scenario, run: Run, progress: Progress)
         for load in case.loads:
             run.add(await scenario.measure(load))
         return
-    found = await search(scenario, case.first_load, case.options.limit, progress)
+    first = 1 if scenario.meter.reencodes else case.first_load
+    found = await search(scenario, first, case.options.limit, progress)
     run.search = search_json(found)
     for share in CURVE:
         load = max(1, round(share * found.load))
@@ -154,8 +173,13 @@ def _shortened(case: Case, seconds: float | None) -> Case:
 def _keep(directory: Path, run: Run) -> None:
     """Each run as it ends: hours of measuring are not lost with the last minute."""
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "runs.jsonl").open("a") as file:
+    with (directory / _RUNS).open("a") as file:
         file.write(json.dumps(run.to_json()) + "\n")
+
+
+def _kept(directory: Path) -> list[Run]:
+    path = directory / _RUNS
+    return [Run(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -164,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cases", nargs="*", choices=CASES, default=list(CASES), metavar="CASE", help="default: all")
     parser.add_argument("--systems", nargs="*", choices=NAMES, default=list(NAMES), help="default: all installed")
     parser.add_argument("--seconds", type=float, help="of each measurement, instead of each case's own")
+    parser.add_argument("--more", action="store_true", help="report these together with the runs of last time")
     parser.add_argument("--out", type=Path, default=_DIRECTORY, help="where RESULTS.md, plots and runs.jsonl go")
     return parser
 

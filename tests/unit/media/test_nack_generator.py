@@ -66,7 +66,7 @@ def test_giving_up_what_a_keyframe_made_useless_asks_for_none():
 def test_who_does_not_answer_is_asked_less_and_less_often():
     generator = NackGenerator()
     generator.note_gap(5, 6, now=0.0)
-    asked = [tick / 1000 for tick in range(0, 1000) if generator.due(tick / 1000)[0]]
+    asked = [tick / 1000 for tick in range(1000) if generator.due(tick / 1000)[0]]
     waits = [later - earlier for earlier, later in itertools.pairwise(asked)]
     assert len(waits) >= 2
     assert all(later == pytest.approx(2 * earlier, abs=0.003) for earlier, later in itertools.pairwise(waits))
