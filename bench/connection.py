@@ -111,9 +111,14 @@ class ReceiveConnection:
         self.on_media()
 
     def request_keyframes(self, now: float) -> None:
-        """PLI for every video stream while none has shown a picture."""
+        """PLI for every video stream that has begun, while none has shown a picture: browsers say nothing of streams
+        that they have not seen."""
         self.next_pli = now + PLI_INTERVAL_S
-        requests = [Pli(self.own_ssrc, each.ssrc) for each in self.streams.values() if each.kind == "video"]
+        requests = [
+            Pli(self.own_ssrc, each.ssrc)
+            for each in self.streams.values()
+            if each.kind == "video" and self._reception.highest[each.row] != NONE
+        ]
         for begin in range(0, len(requests), _MAX_BLOCKS):
             compound: list[RtcpPacket] = [ReceiverReport(self.own_ssrc), *requests[begin : begin + _MAX_BLOCKS]]
             self.transport.send_rtcp(serialise_compound(compound))

@@ -49,7 +49,7 @@ CASES: Final[dict[str, Case]] = {
     "stage of 6": Case("stage", Options(limit=500, guests=5), 0, loads=(0,)),
     "audio, 10 speakers": Case("audio", Options(join_rate=40.0), 100),
     "rooms of 10 at 300 kbit/s": Case("rooms", Options(bitrate_bps=300_000, limit=200), 10),
-    "idle": Case("idle", Options(join_rate=50.0), 0, loads=(1000,)),
+    "idle": Case("idle", Options(join_rate=50.0, settle_s=10.0), 0, loads=(1000,)),
     "churn": Case("churn", Options(seconds=600.0), 0, loads=(20,)),
 }
 """Those of a small fixed size are for systems that carry no more: what a packet costs compares at equal load."""

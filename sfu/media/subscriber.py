@@ -29,9 +29,9 @@ from .transport_feedback import SentStatistics
 
 REPORT_INTERVAL: Final = 1.0
 EAGER_INTERVAL: Final = 0.1
-"""Seconds between attempts while a consumer sends, or is about to, that has not reported yet: without an SR there is no
-lip sync."""
-EAGER_ATTEMPTS: Final = 50
+"""Seconds to the first attempt while a consumer sends, or is about to, that has not reported yet: without an SR there is
+no lip sync. Each further attempt waits twice as long, up to REPORT_INTERVAL."""
+EAGER_ATTEMPTS: Final = 8
 """Then the publisher is taken for one that sends no SRs, and attempts become ordinary."""
 MAX_COMPOUND_LEN: Final = 1200
 
@@ -155,11 +155,11 @@ class Subscriber:
                 parts.append(serialise_compound([report, SourceDescription.for_cname(report.ssrc, consumer.cname)]))
             sending |= consumer.sends
             unreported |= consumer.wanted and math.isinf(consumer.report_age(now))
-        eager = unreported and self._eager_left > 0
-        self._eager_left -= eager
         # Who gets nothing costs nothing: `wake` begins anew.
-        if eager:
-            self._next_report = now + EAGER_INTERVAL
+        if unreported and self._eager_left > 0:
+            attempt = EAGER_ATTEMPTS - self._eager_left
+            self._eager_left -= 1
+            self._next_report = now + min(EAGER_INTERVAL * 2**attempt, REPORT_INTERVAL)
         else:
             self._next_report = now + REPORT_INTERVAL if sending else math.inf
         return join_compounds(parts)
