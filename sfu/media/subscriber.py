@@ -29,8 +29,8 @@ from .transport_feedback import SentStatistics
 
 REPORT_INTERVAL: Final = 1.0
 EAGER_INTERVAL: Final = 0.1
-"""Seconds to the first attempt while a consumer sends, or is about to, that has not reported yet: without an SR there is
-no lip sync. Each further attempt waits twice as long, up to REPORT_INTERVAL."""
+"""Seconds to the first attempt while a consumer sends, or is about to, that has not reported yet: without an SR there
+is no lip sync. Each further attempt waits twice as long, up to REPORT_INTERVAL."""
 EAGER_ATTEMPTS: Final = 8
 """Then the publisher is taken for one that sends no SRs, and attempts become ordinary."""
 MAX_COMPOUND_LEN: Final = 1200

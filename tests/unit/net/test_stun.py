@@ -66,7 +66,7 @@ def test_what_follows_the_signature_is_not_believed() -> None:
 def test_a_changed_byte_is_noticed() -> None:
     data = bytearray(request(FULL))
     data[24] ^= 1
-    with pytest.raises(ValueError, match="fingerprint"):
+    with pytest.raises(ValueError, match="FINGERPRINT"):
         stun.parse_binding_request(bytes(data))
 
 
@@ -76,13 +76,11 @@ def test_a_changed_byte_is_noticed() -> None:
         b"",
         b"\0",
         raw(b"")[:19],
-        raw(b"", message_type=0x3FFF),
         b"\0\1\0\0" + bytes(16),
         raw(struct.pack("!HH", 0x0024, 2) + b"\0\0\0\0"),
         raw(struct.pack("!HH", 0x0024, 4)),
         raw(struct.pack("!HH", 0x0006, 4) + b"\xff\xfe\xfd\xfc"),
         raw(struct.pack("!HH", 0x8029, 4) + b"abcd"),
-        raw(struct.pack("!HH", 0x0020, 8) + b"\0\7\0\0\0\0\0\0"),
         raw(bytes(1300)),
     ],
 )
@@ -91,7 +89,7 @@ def test_bad_bytes_are_a_value_error(data: bytes) -> None:
         stun.parse_binding_request(data)
 
 
-@pytest.mark.parametrize("message_type", [0x0011, 0x0101, 0x0111, 0x0003])
+@pytest.mark.parametrize("message_type", [0x0011, 0x0101, 0x0111, 0x0003, 0x3FFF])
 def test_other_messages_are_nothing_to_answer(message_type: int) -> None:
     assert stun.parse_binding_request(raw(b"", message_type)) is None
 
