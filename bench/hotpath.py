@@ -34,7 +34,7 @@ from sfu.media.publisher import Publisher
 from sfu.media.subscriber import Subscriber
 from sfu.net.address import key_from_socket_address
 from sfu.net.destinations import DestinationTable
-from sfu.net.mmsg import socket_class
+from sfu.net.mmsg import MmsgSocket, socket_class
 from sfu.net.srtp import RowPointers, SrtpKeys, SrtpOutbound, protect_rows
 from sfu.net.udp import UdpSocket
 from sfu.rtp.parameters import (
@@ -97,7 +97,7 @@ class Times:
 class Rig:
     """One shape's publishers, subscribers and sessions."""
 
-    def __init__(self, shape: Shape, sink_port: int) -> None:
+    def __init__(self, shape: Shape, sink_port: int, *, gso: bool = True) -> None:
         self.shape = shape
         self._pool = PacketPool()
         self._table = FanoutTable()
@@ -108,6 +108,8 @@ class Rig:
         self._rows = np.arange(self._egress.max_rows, dtype=np.int64)
         self._batch = ForwardBatch(self._pool)
         self._socket: UdpSocket = socket_class()("127.0.0.1", 0, self._drops, 64)
+        if isinstance(self._socket, MmsgSocket) and not gso:
+            self._socket.offload = False
         self._destinations = DestinationTable()
         self._slots: NDArray[np.int64] = np.zeros(0, np.int64)
         self._handles: list[object] = []
@@ -256,6 +258,7 @@ def _drain_for_ever(lanes: Lanes) -> None:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.hotpath", description=(__doc__ or "").strip())
     parser.add_argument("--rounds", type=int, default=20, help="of each shape; default 20")
+    parser.add_argument("--no-gso", action="store_true", help="send every packet by itself")
     parser.add_argument("--shape", help="only shapes whose name contains this")
     arguments = parser.parse_args(argv)
     cores = usable()
@@ -268,15 +271,15 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{'':28}{'in, us':>8}{'build':>8}{'protect':>8}{'send, ns':>9}{'packets/s':>12}")
         for shape in SHAPES:
             if arguments.shape is None or arguments.shape in shape.name:
-                _report(shape, port, arguments.rounds)
+                _report(Rig(shape, port, gso=not arguments.no_gso), arguments.rounds)
     finally:
         sink.terminate()
         sink.join()
     return 0
 
 
-def _report(shape: Shape, port: int, rounds: int) -> None:
-    rig = Rig(shape, port)
+def _report(rig: Rig, rounds: int) -> None:
+    shape = rig.shape
     best = [float("inf")] * 4
     received = sent = 0
     for _ in range(rounds):
