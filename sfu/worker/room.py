@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -74,10 +75,17 @@ class Room:
         self.transports: dict[str, Transport] = {}
         self._productions: dict[str, Production] = {}
         self._consumptions: dict[str, Consumption] = {}
+        self._received_by: dict[Transport, dict[str, Consumption]] = {}
 
     def close(self) -> None:
-        for transport_id in list(self.transports):
+        while self.close_some(len(self.transports)):
+            pass
+
+    def close_some(self, transports: int) -> bool:
+        """Close so many transports at most. Returns whether there are more."""
+        for transport_id in list(itertools.islice(self.transports, transports)):
             self.close_transport(transport_id)
+        return bool(self.transports)
 
     def create_transport(self, transport_id: str) -> Transport:
         if transport_id in self.transports:
@@ -97,9 +105,9 @@ class Room:
         for producer_id, production in list(self._productions.items()):
             if production.transport is transport:
                 self.close_producer(producer_id)
-        for consumer_id, consumption in list(self._consumptions.items()):
-            if consumption.transport is transport:
-                self.close_consumer(consumer_id)
+        for consumer_id in list(self._received_by.get(transport, ())):
+            self.close_consumer(consumer_id)
+        self._received_by.pop(transport, None)
         transport.close()
 
     def produce(self, transport_id: str, producer_id: str, parameters: ProducerParameters, paused: bool) -> None:
@@ -133,7 +141,8 @@ class Room:
         production = self._production(producer_id)
         if consumer_id in self._consumptions:
             raise MediaError("bad_parameters", "a consumer with this id exists")
-        if any(other.transport is transport for other in production.consumptions.values()):
+        received = self._received_by.setdefault(transport, {})
+        if any(other.production is production for other in received.values()):
             raise MediaError("bad_parameters", "the transport consumes this producer already")
         parameters = self._consumer_parameters(consumer_id, production.producer)
         subscriber = transport.subscribing()
@@ -146,7 +155,7 @@ class Room:
         )
         subscriber.add_consumer(consumer, self.now())
         consumption = Consumption(consumer, transport, production)
-        self._consumptions[consumer_id] = consumption
+        self._consumptions[consumer_id] = received[consumer_id] = consumption
         production.consumptions[consumer_id] = consumption
         return parameters
 
@@ -167,6 +176,7 @@ class Room:
             return
         transport, parameters = consumption.transport, consumption.consumer.parameters
         consumption.production.consumptions.pop(consumer_id, None)
+        self._received_by[transport].pop(consumer_id, None)
         goodbye = transport.subscribing().remove_consumer(consumer_id, self.now())
         if goodbye is not None:
             transport.send_rtcp(goodbye)
@@ -222,9 +232,8 @@ class Room:
     def transport_changed(self, transport: Transport, state: TransportState) -> None:
         self._state_changed(self, transport, state)
         if state == "connected":
-            for consumption in self._consumptions.values():
-                if consumption.transport is transport:
-                    self._start_if_ready(consumption)
+            for consumption in self._received_by.get(transport, {}).values():
+                self._start_if_ready(consumption)
 
     def _start_if_ready(self, consumption: Consumption) -> None:
         """Forwarding begins when the subscriber has answered and its transport is connected, whichever comes last."""
@@ -266,9 +275,7 @@ class Room:
                 if production.transport is transport
             ),
             consumers=tuple(
-                _consumer_stats(consumption.consumer)
-                for consumption in self._consumptions.values()
-                if consumption.transport is transport
+                _consumer_stats(consumption.consumer) for consumption in self._received_by.get(transport, {}).values()
             ),
         )
 
