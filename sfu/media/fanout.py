@@ -91,29 +91,44 @@ class ActiveRows:
 
     def __init__(self) -> None:
         self._rows: dict[int, tuple[int, bool]] = {}
-        """(port, whether it takes RED) by row, sorted by port."""
-        self.all: RowIndices = NO_ROWS
-        self.with_red: RowIndices = NO_ROWS
-        """Those whose subscribers take the redundant form of audio (RFC 2198)."""
-        self.without_red: RowIndices = NO_ROWS
-        """Those whose subscribers take the audio codec but not its redundant form."""
+        """(port, whether it takes RED) by row."""
+        self._changed = False
+        self._all = self._with_red = self._without_red = NO_ROWS
 
     def activate(self, row: int, port: int, *, takes_red: bool) -> None:
         """Each port has one row at most: a subscriber consumes a producer once."""
         self._rows[row] = (port, takes_red)
-        self._rows = dict(sorted(self._rows.items(), key=_port))
-        self._rebuild()
+        self._changed = True
 
     def deactivate(self, row: int) -> None:
         """Does nothing when the row is not active."""
         if self._rows.pop(row, None) is not None:
-            self._rebuild()
+            self._changed = True
+
+    @property
+    def all(self) -> RowIndices:
+        """The same array until something changes, and then another one: what is queued keeps its own."""
+        self._rebuild()
+        return self._all
+
+    @property
+    def with_red(self) -> RowIndices:
+        """Those whose subscribers take the redundant form of audio (RFC 2198)."""
+        self._rebuild()
+        return self._with_red
+
+    @property
+    def without_red(self) -> RowIndices:
+        """Those whose subscribers take the audio codec but not its redundant form."""
+        self._rebuild()
+        return self._without_red
 
     def _rebuild(self) -> None:
-        self.all = np.array(list(self._rows), dtype=np.int64)
-        self.with_red = np.array([row for row, (_, red) in self._rows.items() if red], dtype=np.int64)
-        self.without_red = np.array([row for row, (_, red) in self._rows.items() if not red], dtype=np.int64)
-
-
-def _port(item: tuple[int, tuple[int, bool]]) -> int:
-    return item[1][0]
+        # Only when somebody looks: a thousand viewers who begin with one keyframe are a thousand changes.
+        if not self._changed:
+            return
+        self._changed = False
+        ordered = sorted((port, row, takes_red) for row, (port, takes_red) in self._rows.items())
+        self._all = np.array([row for _, row, _ in ordered], dtype=np.int64)
+        self._with_red = np.array([row for _, row, red in ordered if red], dtype=np.int64)
+        self._without_red = np.array([row for _, row, red in ordered if not red], dtype=np.int64)

@@ -105,6 +105,7 @@ class TwccReport:
     """A feedback packet that was received, its arrival times still unread.
 
     A server with a thousand subscribers gets ten thousand of these a second, and mostly wants to know how much arrived.
+    (Not frozen for the same reason: to make a frozen one takes four times as long.)
     """
 
     sender_ssrc: int

@@ -37,6 +37,18 @@ def test_a_change_leaves_the_rows_of_packets_already_queued_alone():
     assert active.all.tolist() == [4]
 
 
+def test_the_array_stays_the_same_until_something_changes():
+    """Packets that go to the same array are built as one block."""
+    active = ActiveRows()
+    active.activate(3, 10, takes_red=False)
+    first = active.all
+    assert active.all is first
+    active.deactivate(99)
+    assert active.all is first
+    active.activate(4, 20, takes_red=False)
+    assert active.all is not first
+
+
 def test_rows_are_in_the_order_of_their_ports_whatever_the_order_of_arrival():
     active = ActiveRows()
     for row, port in ((5, 2), (1, 9), (7, 0), (3, 5)):

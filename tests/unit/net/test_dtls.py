@@ -304,6 +304,10 @@ def test_the_contract_with_aiortc() -> None:
     start = inspect.getsource(transport.start)
     for call in ("self._do_handshake()", "self._validate_peer_identity(", "self._setup_srtp()", "self._srtp_profiles"):
         assert call in start, call
+    assert "_create_ssl_context(" in start
+    assert list(inspect.signature(RTCCertificate._create_ssl_context).parameters) == ["self", "srtp_profiles"]
+    profiles = [theirs.SRTP_AEAD_AES_128_GCM]
+    assert CERTIFICATE._create_ssl_context(profiles) is CERTIFICATE._create_ssl_context(profiles)
     assert "self._recv_next()" in inspect.getsource(transport._RTCDtlsTransport__run)  # type: ignore[attr-defined]
     assert "self._recv_next()" in inspect.getsource(transport._do_handshake)
     made = transport(Wire(), [PEER_CERTIFICATE])  # type: ignore[arg-type]
