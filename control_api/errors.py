@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import BaseModel
 
 from signaling.errors import ErrorCode, LiveError
@@ -48,12 +49,13 @@ STATUS: Final[dict[ErrorCode, int]] = {
     "session_ended": 410,
     "body_too_large": 413,
     "invalid_request": 422,
+    "rate_limited": 429,
     "internal_error": 500,
     "database_unavailable": 503,
     "media_unavailable": 503,
 }
 
-_HEADERS: Final[dict[int, dict[str, str]]] = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+_HEADERS: Final[dict[int, dict[str, str]]] = {401: {"WWW-Authenticate": "Bearer"}}
 _OF_AIOHTTP: Final[dict[int, ErrorCode]] = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
 
@@ -74,11 +76,12 @@ def error_response(failure: LiveError, headers: dict[str, str] | None = None) ->
     if failure.details is not None:
         body = ErrorBody(code=failure.code, message=failure.message, details=failure.details)
     status = STATUS[failure.code]
+    retry = {} if failure.retry_after_s is None else {hdrs.RETRY_AFTER: str(max(1, math.ceil(failure.retry_after_s)))}
     return web.Response(
         status=status,
         body=ErrorAnswer(error=body).model_dump_json(exclude_unset=True).encode(),
         content_type="application/json",
-        headers={**_HEADERS.get(status, {}), **(headers or {})},
+        headers={**_HEADERS.get(status, {}), **retry, **(headers or {})},
     )
 
 

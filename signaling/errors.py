@@ -35,6 +35,7 @@ ErrorCode = Literal[
     "session_ended",
     "body_too_large",
     "invalid_request",
+    "rate_limited",
     "internal_error",
     "database_unavailable",
     "media_unavailable",
@@ -71,20 +72,38 @@ MESSAGES: Final[dict[ErrorCode, str]] = {
     "session_ended": "The session has ended.",
     "body_too_large": "The body is too large.",
     "invalid_request": "A member is missing, unknown or out of range.",
+    "rate_limited": "Too much at once; wait a little.",
     "internal_error": "Something went wrong on the server.",
     "database_unavailable": "The database can't be reached now; try again.",
     "media_unavailable": "The media server can't take this now; try again.",
 }
 
 
+RETRY_AFTER_S: Final[dict[ErrorCode, float]] = {
+    "rate_limited": 1.0,
+    "database_unavailable": 1.0,
+    "media_unavailable": 1.0,
+}
+"""Of the errors that pass by themselves: when to try again, where the one who raises them knows no better."""
+
+
 class LiveError(Exception):
     """A refused verb. `code` is for programs, `message` for people, `details` (JSON values) for what more is to say.
 
+    `retry_after_s` (seconds, above 0) says when the same may work, for what passes by itself; None for what does not.
     Everything in it may be shown to the caller.
     """
 
-    def __init__(self, code: ErrorCode, message: str | None = None, details: Any = None) -> None:
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str | None = None,
+        details: Any = None,
+        *,
+        retry_after_s: float | None = None,
+    ) -> None:
         self.code: ErrorCode = code
         self.message = message or MESSAGES[code]
         self.details = details
+        self.retry_after_s = RETRY_AFTER_S.get(code) if retry_after_s is None else retry_after_s
         super().__init__(f"{code}: {self.message}")

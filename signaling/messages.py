@@ -89,6 +89,8 @@ def error(failure: LiveError, request_id: str | None) -> Message:
         message["id"] = request_id
     if failure.details is not None:
         message["details"] = failure.details
+    if failure.retry_after_s is not None:
+        message["retry_after_s"] = round(failure.retry_after_s, 3)
     return message
 
 
