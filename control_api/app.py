@@ -14,7 +14,9 @@ from signaling.service import RoomService
 from .auth import Authenticator
 from .errors import errors_as_json
 from .origins import Origins
-from .routes import AUTHENTICATOR, DEV_TOKEN_ROUTE, HEALTH, MAX_BODY_BYTES, ROUTES, SERVICE, Health
+from .route_table import AUTHENTICATOR, MAX_BODY_BYTES, SERVICE, add_routes
+from .routes import DEV_ROUTES, ROUTES
+from .routes.health import HEALTH, Health
 from .websocket import CONNECTIONS, LIMITS, ORIGINS, WS_PATH, Connections, live_socket
 
 # Not left to the platform's tables: some of them call JavaScript text/plain, which browsers refuse as a module.
@@ -62,8 +64,7 @@ def create_app(
     app[ORIGINS] = origins
     app[LIMITS] = limits or ConnectionLimits()
     app[CONNECTIONS] = Connections()
-    for method, path, handler in (*ROUTES, DEV_TOKEN_ROUTE) if dev_tokens else ROUTES:
-        app.router.add_route(method, path, handler)
+    add_routes(app, (*ROUTES, *DEV_ROUTES) if dev_tokens else ROUTES)
     app.router.add_get(WS_PATH, live_socket, allow_head=False)
     _add_page(app, static_dir)
     app.on_response_prepare.append(_secure)

@@ -15,7 +15,7 @@ from signaling.protocol import MAX_FRAME_BYTES, SUBPROTOCOL, CloseCode
 from .auth import AuthError
 from .errors import as_live_error
 from .origins import Origins
-from .routes import AUTHENTICATOR, SERVICE
+from .route_table import AUTHENTICATOR, SERVICE
 
 HEARTBEAT_S: Final = 20.0
 """Silence after which the peer is pinged; it has half of that to answer."""

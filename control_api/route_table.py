@@ -1,0 +1,198 @@
+"""What a route of the REST API is. The routes themselves are in `routes/`, one file for each topic.
+
+How to add a route:
+1. Find the topic's file in `routes/`, or make one and name it in `routes/__init__.py`.
+2. Write models for what comes in (`Body`, `Query` of routes_bodies.py) and goes out above the handler that uses them.
+3. Write the handler, `async def verb(call: Call[MyBody, None]) -> MyAnswer`: it calls one verb of `call.service` with
+   `call.caller`, `call.body`, `call.query` and `call.path("id")`. Refusals are `LiveError`s of the verb, never caught.
+4. Add a `Route` to the file's `ROUTES`: summary, models, and the error codes of the verb. Those that every route of its
+   kind can give (token, body, query, `internal_error`) are added here, see `Route.error_codes`.
+5. New codes: signaling/errors.py, then their status in errors.py. New words in a path: `PATH_PARAMETERS` below.
+6. docs/API.md; a test of the route in tests/api. /openapi.json and /docs have it by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, Literal, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from signaling.errors import ErrorCode, LiveError
+from signaling.ports import Identity
+from signaling.protocol import invalid_fields
+from signaling.service import RoomService
+
+from .auth import Authenticator
+
+MAX_BODY_BYTES: Final = 64 * 1024
+BODY_TIMEOUT_S: Final = 15.0
+"""How long a caller may take to send a body."""
+
+PATH_PARAMETERS: Final = {"id": "Id of the session."}
+"""What the words in braces of a path stand for."""
+
+SERVICE: Final = web.AppKey("service", RoomService)
+AUTHENTICATOR: Final = web.AppKey("authenticator", Authenticator)
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+BodyT = TypeVar("BodyT")
+QueryT = TypeVar("QueryT")
+AnswerT = TypeVar("AnswerT")
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+_OF_EVERY_ROUTE: Final[tuple[ErrorCode, ...]] = ("internal_error",)
+_OF_TOKENS: Final[tuple[ErrorCode, ...]] = ("token_missing", "token_invalid", "token_expired")
+_OF_BODIES: Final[tuple[ErrorCode, ...]] = ("invalid_json", "body_too_large", "invalid_request")
+_OF_QUERIES: Final[tuple[ErrorCode, ...]] = ("invalid_request",)
+
+
+@dataclass(frozen=True)
+class Call(Generic[BodyT, QueryT]):
+    """A request whose caller, body and query were checked."""
+
+    request: web.Request
+    """For what the other members don't have. Token, body and query are not read from it again."""
+    body: BodyT
+    query: QueryT
+    identity: Identity | None
+    """None for routes that want no token."""
+
+    @property
+    def caller(self) -> Identity:
+        if self.identity is None:
+            raise RuntimeError(f"{self.request.path} asks for the caller, but its route wants no token")
+        return self.identity
+
+    @property
+    def service(self) -> RoomService:
+        return self.request.app[SERVICE]
+
+    def path(self, name: str) -> str:
+        """The part of the address that stands for `{name}`, decoded."""
+        return self.request.match_info[name]
+
+
+@dataclass(frozen=True)
+class Reply(Generic[AnswerT]):
+    """An answer whose status or headers depend on the call."""
+
+    content: AnswerT | None
+    status: int | None = None
+    """None: the route's."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Call[BodyT, QueryT]], Awaitable[AnswerT | Reply[AnswerT]]]
+
+
+@dataclass(frozen=True)
+class Route(Generic[BodyT, QueryT, AnswerT]):
+    """One method of one path: all that the server, /openapi.json and the tests know of it."""
+
+    method: Method
+    path: str
+    handler: Handler[BodyT, QueryT, AnswerT]
+    summary: str
+    """One line for people, without a full stop."""
+    answer: type[AnswerT]
+    """A model, sent as JSON; `str`, sent as it is under `content_type`; or NoneType: nothing is sent."""
+    status: int = 200
+    body: type[BodyT] | None = None
+    query: type[QueryT] | None = None
+    errors: tuple[ErrorCode, ...] = ()
+    """Those of the verb; `error_codes` has all."""
+    token: bool = True
+    description: str = ""
+    """More than the summary says, in Markdown."""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of the answer, and what they say."""
+    other_statuses: Mapping[int, str] = field(default_factory=dict)
+    """Statuses of a `Reply` that are no errors: what they mean. 304 has no body, others have that of `answer`."""
+
+    @property
+    def name(self) -> str:
+        """Of the operation; no two routes share one."""
+        return str(self.handler.__name__)  # type: ignore[attr-defined]
+
+    @property
+    def path_parameters(self) -> dict[str, str]:
+        """The words in braces, and what they stand for."""
+        return {name: PATH_PARAMETERS[name] for name in re.findall(r"{(\w+)}", self.path)}
+
+    @property
+    def error_codes(self) -> tuple[ErrorCode, ...]:
+        """Every code that this route can answer with, each once."""
+        codes = (
+            *(_OF_TOKENS if self.token else ()),
+            *(_OF_BODIES if self.body is not None else ()),
+            *(_OF_QUERIES if self.query is not None else ()),
+            *self.errors,
+            *_OF_EVERY_ROUTE,
+        )
+        return tuple(dict.fromkeys(codes))
+
+
+AnyRoute = Route[Any, Any, Any]
+
+
+def add_routes(app: web.Application, routes: tuple[AnyRoute, ...]) -> None:
+    for route in routes:
+        app.router.add_route(route.method, route.path, _served(route))
+
+
+def _served(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        # Who calls comes first: strangers learn nothing about what a body should look like.
+        identity = await _caller(request) if route.token else None
+        body = await _body(request, route.body) if route.body is not None else None
+        query = _checked(route.query, dict(request.query)) if route.query is not None else None
+        return _response(route, await route.handler(Call(request, body, query, identity)))
+
+    return handle
+
+
+async def _caller(request: web.Request) -> Identity:
+    """Who calls. Raises `AuthError`."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return request.app[AUTHENTICATOR].verify(token.strip() if scheme.lower() == "bearer" else None)
+
+
+async def _body(request: web.Request, model: type[ModelT]) -> ModelT:
+    """The body. Raises `LiveError`: `invalid_json`, `invalid_request`; and aiohttp's 413."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            raw = await request.read()
+    except TimeoutError:
+        raise LiveError("invalid_request", "The body took too long.") from None
+    try:
+        value = from_json(raw, allow_inf_nan=False)
+    except ValueError:
+        raise LiveError("invalid_json") from None
+    if not isinstance(value, dict):
+        raise LiveError("invalid_json")
+    return _checked(model, value)
+
+
+def _checked(model: type[ModelT], value: dict[str, Any]) -> ModelT:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise LiveError("invalid_request", details=invalid_fields(error)) from None
+
+
+def _response(route: AnyRoute, given: Any) -> web.Response:
+    reply = given if isinstance(given, Reply) else Reply(given)
+    status = reply.status or route.status
+    if reply.content is None:
+        return web.Response(status=status, headers=reply.headers)
+    text = reply.content if isinstance(reply.content, str) else reply.content.model_dump_json()
+    return web.Response(
+        status=status, body=text.encode(), headers={"Content-Type": route.content_type, **reply.headers}
+    )

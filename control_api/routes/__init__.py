@@ -1,0 +1,13 @@
+"""Every route of the REST API, documented in docs/API.md. route_table.py says how to add one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from control_api.route_table import AnyRoute
+
+from . import health, sessions, stage, tokens
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (*sessions.ROUTES, *stage.ROUTES, *health.ROUTES)
+DEV_ROUTES: Final[tuple[AnyRoute, ...]] = tokens.DEV_ROUTES
+"""Only for servers without a configured secret."""

@@ -1,0 +1,155 @@
+"""Going live, coming in, and what there is to see."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from control_api.route_table import AnyRoute, Call, Route
+from control_api.routes_bodies import Query, SessionAnswer, SessionBody
+from signaling.messages import ParticipantView
+from signaling.model import Description, SessionRecord, SessionSettings, SessionType
+from signaling.model import Title as SessionTitle
+
+
+class StartBody(SessionSettings):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+    title: SessionTitle
+    description: Description = ""
+    session_type: SessionType = "camera"
+
+    def settings(self) -> SessionSettings:
+        return SessionSettings(**self.model_dump(include=set(SessionSettings.model_fields)))
+
+
+class ActiveQuery(Query):
+    limit: int = Field(default=50, ge=1, le=100)
+    offset: int = Field(default=0, ge=0, le=1_000_000)
+
+
+class JoinedAnswer(BaseModel):
+    session: SessionRecord
+    participant: ParticipantView
+    ws_path: str
+    """Of the WebSocket, on the same host."""
+
+
+class LeftAnswer(BaseModel):
+    status: Literal["left"] = "left"
+
+
+class SessionsAnswer(BaseModel):
+    sessions: list[SessionRecord]
+
+
+class ParticipantsAnswer(BaseModel):
+    participants: list[ParticipantView]
+
+
+async def start(call: Call[StartBody, None]) -> JoinedAnswer:
+    body = call.body
+    return _joined(
+        *await call.service.start(call.caller, body.title, body.description, body.session_type, body.settings())
+    )
+
+
+async def join(call: Call[SessionBody, None]) -> JoinedAnswer:
+    return _joined(*await call.service.join(call.caller, call.body.session_id))
+
+
+async def leave(call: Call[SessionBody, None]) -> LeftAnswer:
+    await call.service.leave(call.caller, call.body.session_id)
+    return LeftAnswer()
+
+
+async def end(call: Call[SessionBody, None]) -> SessionAnswer:
+    return SessionAnswer(session=await call.service.end(call.caller, call.body.session_id))
+
+
+async def active(call: Call[None, ActiveQuery]) -> SessionsAnswer:
+    return SessionsAnswer(sessions=await call.service.list_active(call.query.limit, call.query.offset))
+
+
+async def session(call: Call[None, None]) -> SessionAnswer:
+    return SessionAnswer(session=await call.service.get_session(call.path("id")))
+
+
+async def participants(call: Call[None, None]) -> ParticipantsAnswer:
+    return ParticipantsAnswer(participants=await call.service.participants(call.caller, call.path("id")))
+
+
+def _joined(session: SessionRecord, participant: ParticipantView) -> JoinedAnswer:
+    return JoinedAnswer(session=session, participant=participant, ws_path=f"/ws/live/{session.id}")
+
+
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        "POST",
+        "/live/start",
+        start,
+        "Go live",
+        description="The caller becomes the session's host; a user hosts one live session at a time.",
+        body=StartBody,
+        answer=JoinedAnswer,
+        status=201,
+        errors=("already_live", "database_unavailable"),
+    ),
+    Route(
+        "POST",
+        "/live/join",
+        join,
+        "Come in as a viewer",
+        description="Who is in already stays what they are.",
+        body=SessionBody,
+        answer=JoinedAnswer,
+        errors=("session_not_found", "session_ended", "kicked", "session_full", "database_unavailable"),
+    ),
+    Route(
+        "POST",
+        "/live/leave",
+        leave,
+        "Leave a session",
+        description="Not for the host, who ends it instead.",
+        body=SessionBody,
+        answer=LeftAnswer,
+        errors=("session_not_found", "session_ended", "not_joined", "forbidden", "database_unavailable"),
+    ),
+    Route(
+        "POST",
+        "/live/end",
+        end,
+        "End a session for everybody",
+        description="For its host.",
+        body=SessionBody,
+        answer=SessionAnswer,
+        errors=("session_not_found", "session_ended", "not_joined", "forbidden", "database_unavailable"),
+    ),
+    Route(
+        "GET",
+        "/live/active",
+        active,
+        "List the live sessions, newest first",
+        query=ActiveQuery,
+        answer=SessionsAnswer,
+        errors=("database_unavailable",),
+    ),
+    Route(
+        "GET",
+        "/live/sessions/{id}",
+        session,
+        "Show a session, live or ended",
+        answer=SessionAnswer,
+        errors=("session_not_found", "database_unavailable"),
+    ),
+    Route(
+        "GET",
+        "/live/sessions/{id}/participants",
+        participants,
+        "List who is in a session",
+        description="For its participants. Viewers are listed for host and cohosts only.",
+        answer=ParticipantsAnswer,
+        errors=("session_not_found", "session_ended", "not_joined", "database_unavailable"),
+    ),
+)
