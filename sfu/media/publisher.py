@@ -45,12 +45,16 @@ DROP_RTX_PADDING: Final = "rtx_padding"
 class Publisher:
     """Producers of one transport, found by SSRC; by MID (RFC 8843) or payload type where none was declared."""
 
-    def __init__(self, pool: PacketPool, local_ssrc: int, drops: Counter[str]) -> None:
-        """`local_ssrc` is what the server calls itself in reports to this peer. `drops` counts by reason."""
+    def __init__(
+        self, pool: PacketPool, local_ssrc: int, drops: Counter[str], repairs: Counter[str] | None = None
+    ) -> None:
+        """`local_ssrc` is what the server calls itself in reports to this peer. `drops` counts by reason, `repairs`
+        what was asked of the peer and came: `nack_sent` (packets), `pli_sent` (or FIR), `rtx_received`."""
         self.producers: dict[str, Producer] = {}
         self._pool = pool
         self._local_ssrc = local_ssrc
         self._drops = drops
+        self._repairs = Counter[str]() if repairs is None else repairs
         self._routes: dict[int, Route] = {}
         self._bindings_left = MAX_BINDINGS
         self._extensions = ExtensionMap((), drops)
@@ -196,6 +200,7 @@ class Publisher:
         if stream.highest_ext_seq is None or stream.is_duplicate(seq):
             return DROP_DUPLICATE
         own_payload, end = offset + header.header_len + 2, offset + len(packet)
+        self._repairs["rtx_received"] += 1
         received = ReceivedPacket(slot, packet, header, codec, seq, own_payload, end, True)
         return take(self._pool, self._extensions, route, received, now, batch)
 
@@ -289,13 +294,17 @@ class Publisher:
             return packets
         if stream.nack is not None and stream.nack.next_due() <= now:
             missing, gave_up = stream.nack.due(now)
+            self._repairs["nack_sent"] += len(missing)
             for first in range(0, len(missing), MAX_NACK_SEQS):
                 seqs = tuple(ext_seq & 0xFFFF for ext_seq in missing[first : first + MAX_NACK_SEQS])
                 packets.append(Nack(self._local_ssrc, stream.ssrc, seqs))
             if gave_up:
                 producer.request_keyframe(now)
         keyframe_request = producer.keyframe_packet(self._local_ssrc, now)
-        return packets if keyframe_request is None else [*packets, keyframe_request]
+        if keyframe_request is not None:
+            self._repairs["pli_sent"] += 1
+            packets.append(keyframe_request)
+        return packets
 
     def _congestion_feedback(self, now: float) -> list[RtcpPacket]:
         packets: list[RtcpPacket] = []

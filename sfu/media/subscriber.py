@@ -51,14 +51,18 @@ class SubscriberActions:
 class Subscriber:
     """Consumers of one transport by SSRC."""
 
-    def __init__(self, ports: PortTable, port: int, local_ssrc: int, drops: Counter[str]) -> None:
-        """`port` was allocated in `ports` for this transport. `drops` counts by reason."""
+    def __init__(
+        self, ports: PortTable, port: int, local_ssrc: int, drops: Counter[str], repairs: Counter[str] | None = None
+    ) -> None:
+        """`port` was allocated in `ports` for this transport. `drops` counts by reason, `repairs` what the peer asked
+        for and was given: `nack_received` (packets), `rtx_sent`, `pli_received` (or FIR)."""
         self.port = port
         self.consumers: dict[str, Consumer] = {}
         self.sent = SentStatistics(ports, port)
         self.remb_bps: int | None = None
         """Last maximum that the peer asked for."""
         self._drops = drops
+        self._repairs = Counter[str]() if repairs is None else repairs
         self._by_ssrc: dict[int, Consumer] = {}
         self._local_ssrc = local_ssrc
         self._next_report = math.inf
@@ -115,7 +119,10 @@ class Subscriber:
                 case Nack():
                     consumer = self._find(packet.media_ssrc)
                     if consumer is not None:
-                        actions.retransmissions += consumer.answer_nack(packet.seqs, now, self._drops)
+                        answers = consumer.answer_nack(packet.seqs, now, self._drops)
+                        actions.retransmissions += answers
+                        self._repairs["nack_received"] += len(packet.seqs)
+                        self._repairs["rtx_sent"] += len(answers)
                 case Pli():
                     self._want_keyframe(packet.media_ssrc, actions)
                 case Fir():
@@ -136,6 +143,7 @@ class Subscriber:
         if consumer is None or not consumer.wants_keyframe:
             return
         consumer.keyframe_requests += 1
+        self._repairs["pli_received"] += 1
         if consumer.producer not in actions.keyframe_requests:
             actions.keyframe_requests.append(consumer.producer)
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from sfu.rtp.parameters import ConsumerParameters, ProducerParameters
 
-from .channel import Channel
+from .channel import REQUEST_TIMEOUT_S, Channel
 from .messages import (
     MediaError,
     RemoteTransportParameters,
@@ -108,8 +108,8 @@ class WorkerClient:
             raise
         return WorkerRoom(self, room_id)
 
-    async def stats(self) -> WorkerStats:
-        return WorkerStats.model_validate(await self._request("worker_stats", {}))
+    async def stats(self, *, timeout_s: float = REQUEST_TIMEOUT_S) -> WorkerStats:
+        return WorkerStats.model_validate(await self._request("worker_stats", {}, timeout_s=timeout_s))
 
     def kill(self) -> None:
         """End a process that does not answer any more; `on_exit` follows."""
@@ -129,7 +129,7 @@ class WorkerClient:
             self.kill()
             await self._process.wait()
 
-    async def _request(self, method: str, params: dict[str, Any], *, timeout_s: float = 10.0) -> Any:
+    async def _request(self, method: str, params: dict[str, Any], *, timeout_s: float = REQUEST_TIMEOUT_S) -> Any:
         assert self._channel is not None
         return await self._channel.request(method, params, timeout_s=timeout_s)
 

@@ -25,6 +25,7 @@ from sfu.rtp.parameters import ProducerParameters
 from sfu.rtp.rtcp import SenderReport, parse_compound
 
 from .collector import Collector
+from .lag import LagMeter
 from .messages import (
     Fingerprint,
     IceCandidate,
@@ -63,11 +64,13 @@ class Engine:
         self._notify = notify
         self._rooms: dict[str, Room] = {}
         self._drops: Counter[str] = Counter()
+        self._repairs: Counter[str] = Counter()
         self._packets_in = self._packets_out = self._bytes_in = self._bytes_out = 0
         self._full_batches = 0
         """How many came in a row."""
         self._load = _LoadMeter(self._loop)
         self._collector = Collector()
+        self._lag = LagMeter(self._loop)
         self._mux = PortMux.open(config.bind, config.port, self._drops, MAX_BATCH)
         self._candidates = tuple(
             IceCandidate(address=c.address, port=c.port, foundation=c.foundation, priority=c.priority)
@@ -92,6 +95,7 @@ class Engine:
             timers=Timers(self._loop),
             certificate=certificate,
             drops=self._drops,
+            repairs=self._repairs,
             bind_port=self._destinations.bind,
         )
         self._plumbing.timers.add(self._expire_consent).not_later_than(self._loop.time() + CONSENT_CHECK_S)
@@ -111,6 +115,7 @@ class Engine:
             self._loop.remove_reader(socket.fileno())
         self._mux.close()
         self._collector.close()
+        self._lag.close()
 
     # Requests of the control process
 
@@ -173,11 +178,14 @@ class Engine:
             rooms=len(self._rooms),
             transports=sum(len(room.transports) for room in self._rooms.values()),
             load=self._load.since_last_call(),
+            cpu_s=self._load.cpu_s(),
             packets_in=self._packets_in,
             packets_out=self._packets_out,
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
             drops=dict(self._drops),
+            repairs=dict(self._repairs),
+            worst_lag_ms=self._lag.worst_ms(),
             longest_gc_pause_ms=self._collector.longest_pause_ms,
         )
 
@@ -366,14 +374,15 @@ class _LoadMeter:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._last = (loop.time(), self._cpu_s())
+        self._last = (loop.time(), self.cpu_s())
 
     def since_last_call(self) -> float:
-        (wall_before, cpu_before), (wall, cpu) = self._last, (self._loop.time(), self._cpu_s())
+        (wall_before, cpu_before), (wall, cpu) = self._last, (self._loop.time(), self.cpu_s())
         self._last = (wall, cpu)
         return min(1.0, max(0.0, (cpu - cpu_before) / max(wall - wall_before, 1e-6)))
 
     @staticmethod
-    def _cpu_s() -> float:
+    def cpu_s() -> float:
+        """Since the process began."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         return usage.ru_utime + usage.ru_stime

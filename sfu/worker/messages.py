@@ -128,5 +128,12 @@ class WorkerStats(Parameters):
     bytes_out: int
     drops: dict[str, int]
     """Datagrams and packets that were not forwarded, by reason."""
+    cpu_s: float = 0.0
+    """Processor time since the worker began."""
+    repairs: dict[str, int] = Field(default_factory=dict)
+    """Packets asked for again and sent again, and keyframe requests: `nack_received`, `rtx_sent` and `pli_received`
+    of subscribers, `nack_sent`, `rtx_received` and `pli_sent` of publishers."""
+    worst_lag_ms: float = 0.0
+    """Greatest delay of the event loop in the last 15-30 s."""
     longest_gc_pause_ms: float
     """Longest time that Python's garbage collector stopped everything for, since the worker began."""

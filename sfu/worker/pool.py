@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 
+from .channel import REQUEST_TIMEOUT_S
 from .client import RoomListener, WorkerClient, WorkerRoom
 from .messages import MediaError, WorkerConfig, WorkerStats
 
@@ -15,8 +17,21 @@ MAX_RESTART_DELAY_S = 10.0
 STABLE_AFTER_S = 30.0
 """A worker that lived this long is replaced at once when it dies; after one that died young the wait grows."""
 LOAD_INTERVAL_S = 2.0
+LATE_AFTER_S = 2.0
+"""A worker that takes this long for an answer counts as stuck; it is killed when the request times out."""
 ROOM_WORTH = 0.01
 """What a room counts beside measured load, so that rooms placed between two measurements spread out."""
+
+
+@dataclass
+class WorkerReport:
+    """What is known of a worker without asking it. `stats` are at most `LOAD_INTERVAL_S` old while `answers`."""
+
+    starts: int = 0
+    """More than one: it died, and was replaced."""
+    answers: bool = False
+    stats: WorkerStats | None = None
+    """Of the process that runs now."""
 
 
 class WorkerPool:
@@ -26,6 +41,8 @@ class WorkerPool:
         self._configs = configs
         self._workers: list[WorkerClient | None] = [None] * len(configs)
         self._loads = [0.0] * len(configs)
+        self.reports = tuple(WorkerReport() for _ in configs)
+        """One for each worker, in their order; changed in place."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._available = asyncio.Condition()
         self._stopping = False
@@ -37,7 +54,9 @@ class WorkerPool:
         if errors:
             await self.stop()
             raise errors[0]
-        self._keep(self._measure_load())
+        # One task each: a worker that does not answer must not make the others look so.
+        for index in range(len(self._configs)):
+            self._keep(self._measure_load(index))
 
     async def stop(self) -> None:
         self._stopping = True
@@ -60,10 +79,12 @@ class WorkerPool:
         except TimeoutError:
             raise MediaError("no_worker", "no media worker is running") from None
 
-    async def stats(self) -> list[WorkerStats]:
-        """Of the workers that answer."""
+    async def stats(self, *, timeout_s: float = REQUEST_TIMEOUT_S) -> list[WorkerStats]:
+        """Of the workers that answer in time."""
         workers = [worker for worker in self._workers if worker is not None and worker.alive]
-        results = await asyncio.gather(*(worker.stats() for worker in workers), return_exceptions=True)
+        results = await asyncio.gather(
+            *(worker.stats(timeout_s=timeout_s) for worker in workers), return_exceptions=True
+        )
         return [result for result in results if isinstance(result, WorkerStats)]
 
     async def _least_loaded(self) -> WorkerClient:
@@ -83,6 +104,8 @@ class WorkerPool:
 
         def exited(worker: WorkerClient) -> None:
             self._workers[index] = None
+            self.reports[index].answers = False
+            self.reports[index].stats = None
             lived_s = asyncio.get_running_loop().time() - started
             if not self._stopping:
                 self._keep(self._respawn(index, lived_s))
@@ -90,6 +113,7 @@ class WorkerPool:
         worker = await WorkerClient.spawn(self._configs[index], exited)
         self._workers[index] = worker
         self._loads[index] = 0.0
+        self.reports[index].starts += 1
         async with self._available:
             self._available.notify_all()
         logger.info("worker %d listens on UDP port %d", worker.pid, worker.port)
@@ -105,18 +129,29 @@ class WorkerPool:
                 delay_s = min(delay_s * 2, MAX_RESTART_DELAY_S)
                 logger.error("a worker can't start (%s), next try in %.1f s", error, delay_s)
 
-    async def _measure_load(self) -> None:
+    async def _measure_load(self, index: int) -> None:
         while True:
             await asyncio.sleep(LOAD_INTERVAL_S)
-            for index, worker in enumerate(self._workers):
-                if worker is None or not worker.alive:
-                    continue
-                try:
-                    self._loads[index] = (await worker.stats()).load
-                except MediaError as error:
-                    if error.code == "timeout":
-                        logger.error("worker %d does not answer, killing it", worker.pid)
-                        worker.kill()
+            worker = self._workers[index]
+            if worker is not None and worker.alive:
+                await self._measure(index, worker)
+
+    async def _measure(self, index: int, worker: WorkerClient) -> None:
+        report = self.reports[index]
+        late = asyncio.get_running_loop().call_later(LATE_AFTER_S, setattr, report, "answers", False)
+        try:
+            stats = await worker.stats()
+        except MediaError as error:
+            if error.code == "timeout":
+                logger.error("worker %d does not answer, killing it", worker.pid)
+                worker.kill()
+            return
+        finally:
+            late.cancel()
+        if self._workers[index] is worker:
+            self._loads[index] = stats.load
+            report.stats = stats
+            report.answers = True
 
     def _keep(self, coroutine: object) -> None:
         assert asyncio.iscoroutine(coroutine)

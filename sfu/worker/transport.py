@@ -37,6 +37,7 @@ class Plumbing:
     timers: Timers
     certificate: Certificate
     drops: Counter[str]
+    repairs: Counter[str]
     bind_port: Callable[[int, Transport | None], None]
     """Tell the engine where a fan-out port leads to, or that it leads nowhere any more."""
 
@@ -93,14 +94,15 @@ class Transport(Endpoint):
     def publishing(self) -> Publisher:
         """The publishing half, made when it is first needed."""
         if self.publisher is None:
-            self.publisher = Publisher(self._plumbing.pool, random_ssrc(), self._plumbing.drops)
+            pool, drops, repairs = self._plumbing.pool, self._plumbing.drops, self._plumbing.repairs
+            self.publisher = Publisher(pool, random_ssrc(), drops, repairs)
         return self.publisher
 
     def subscribing(self) -> Subscriber:
         """The receiving half, made when it is first needed."""
         if self.subscriber is None:
-            ports = self._plumbing.ports
-            self.subscriber = Subscriber(ports, ports.allocate(), random_ssrc(), self._plumbing.drops)
+            ports, drops, repairs = self._plumbing.ports, self._plumbing.drops, self._plumbing.repairs
+            self.subscriber = Subscriber(ports, ports.allocate(), random_ssrc(), drops, repairs)
             self._plumbing.bind_port(self.subscriber.port, self)
         return self.subscriber
 

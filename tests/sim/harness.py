@@ -174,9 +174,10 @@ class Sfu:
         self.table = FanoutTable()
         self.ports = PortTable()
         self.counters: Counter[str] = Counter()
+        self.repairs: Counter[str] = Counter()
         self.egress = Egress(self.pool, self.table, self.ports, self.counters, max_rows)
         self.batch = ForwardBatch(self.pool)
-        self.publisher = Publisher(self.pool, 1, self.counters)
+        self.publisher = Publisher(self.pool, 1, self.counters, self.repairs)
         self.drops: list[str] = []
         self._last_ssrc = 0xA000
 
@@ -186,7 +187,7 @@ class Sfu:
         return producer
 
     def subscriber(self) -> Subscriber:
-        return Subscriber(self.ports, self.ports.allocate(), 2, self.counters)
+        return Subscriber(self.ports, self.ports.allocate(), 2, self.counters, self.repairs)
 
     def consume(
         self, subscriber: Subscriber, producer: Producer, *, first_seq: int = 1000, first_rtx_seq: int = 0

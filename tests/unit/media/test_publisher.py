@@ -168,6 +168,7 @@ def test_a_loss_is_asked_for_and_a_repaired_one_no_longer(sfu):
     sfu.receive([rtx(1, video(65535)), video(0)], 1.06)
     later = [packet for packet in sfu.requests(1.3) if isinstance(packet, Nack)]
     assert [packet.seqs for packet in later] == [(1,)]
+    assert (sfu.repairs["nack_sent"], sfu.repairs["rtx_received"]) == (4, 1)
 
 
 def test_nothing_is_asked_of_a_paused_producer(sfu):
@@ -189,6 +190,7 @@ def test_a_hole_too_big_to_repair_asks_for_a_keyframe(sfu):
     sfu.started(sfu.subscriber(), sfu.produce(harness.video_parameters()))
     sfu.receive([keyframe(1), video(2000)], 1.0)
     assert [type(packet) for packet in sfu.requests(1.0)][-1] is Pli
+    assert sfu.repairs["pli_sent"] == 1
 
 
 def test_transport_cc_feedback_reports_what_arrived(sfu):

@@ -22,6 +22,15 @@ def test_pli_and_fir_ask_the_producer_once(sfu):
     actions = subscriber.on_rtcp([Pli(9, ssrc), Fir(9, ((ssrc, 1),)), Pli(9, ssrc)], 0.0)
     assert actions.keyframe_requests == [producer]
     assert consumer.keyframe_requests == 3
+    assert sfu.repairs == {"pli_received": 3}
+
+
+def test_what_is_asked_for_again_is_counted_and_what_was_sent(sfu):
+    subscriber = sfu.subscriber()
+    consumer = sfu.started(subscriber, sfu.produce(harness.video_parameters()), first_seq=100)
+    sfu.wake_up([keyframe(10)], 0.0)
+    subscriber.on_rtcp([Nack(9, consumer.parameters.ssrc, (100, 4000))], 0.1)
+    assert sfu.repairs == {"nack_received": 2, "rtx_sent": 1}
 
 
 def test_no_keyframe_is_asked_for_what_is_paused(sfu):

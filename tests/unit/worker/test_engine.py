@@ -1,11 +1,13 @@
 """The engine's requests, without peers."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
 
 from sfu.worker.engine import CLOSED_AT_ONCE, Engine
+from sfu.worker.lag import INTERVAL_S
 from sfu.worker.messages import MediaError, WorkerConfig
 
 
@@ -38,3 +40,13 @@ async def test_a_large_room_ends_bit_by_bit(engine):
         await asyncio.sleep(0)
     assert request(engine, "worker_stats")["rooms"] == 1
     assert not engine._mux._by_ufrag
+
+
+async def test_statistics_tell_the_processor_time_and_how_late_the_loop_was(engine):
+    stats = request(engine, "worker_stats")
+    assert stats["cpu_s"] > 0
+    assert stats["repairs"] == {}
+    engine._loop.call_soon(time.sleep, INTERVAL_S + 0.1)
+    await asyncio.sleep(INTERVAL_S)
+    await asyncio.sleep(0)
+    assert request(engine, "worker_stats")["worst_lag_ms"] >= 90

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from sfu.worker import pool as pool_module
 from sfu.worker.messages import Fingerprint, MediaError, RemoteTransportParameters, WorkerConfig
 from sfu.worker.pool import WorkerPool
 
@@ -112,6 +113,23 @@ async def test_a_killed_worker_is_replaced_and_its_rooms_are_told(pool):
     async with asyncio.timeout(60):
         while not await both_run():
             await asyncio.sleep(0.1)
+
+
+async def test_reports_tell_without_asking_which_worker_is_stuck(pool, monkeypatch):
+    monkeypatch.setattr(pool_module, "LATE_AFTER_S", 0.2)
+    await eventually(lambda: all(report.answers for report in pool.reports))
+    stuck, other = [report.stats.pid for report in pool.reports]
+    os.kill(stuck, signal.SIGSTOP)
+    try:
+        await eventually(lambda: not pool.reports[0].answers)
+        assert pool.reports[1].answers
+        assert len(await pool.stats(timeout_s=0.5)) == 1
+    finally:
+        os.kill(stuck, signal.SIGCONT)
+    await eventually(lambda: pool.reports[0].answers)
+    os.kill(other, signal.SIGKILL)
+    await eventually(lambda: pool.reports[1].starts == 2 and pool.reports[1].answers)
+    assert pool.reports[1].stats.pid != other
 
 
 async def test_a_room_is_placed_even_while_the_only_worker_is_being_replaced():
