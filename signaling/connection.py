@@ -17,6 +17,7 @@ from .messages import Message
 from .outbox import Closing, Outbox, TokenBucket
 from .ports import Identity
 from .protocol import PROTOCOL_VERSION, BadMessage, CloseCode, Hello, decode, parse, request_id
+from .rates import Spend, unlimited
 from .service import RoomService
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Connection:
         verify: Verify,
         session_id: str,
         limits: ConnectionLimits | None = None,
+        spend: Spend = unlimited,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._socket = socket
@@ -79,6 +81,7 @@ class Connection:
         self._verify = verify
         self._session_id = session_id
         self._limits = limits or ConnectionLimits()
+        self._spend = spend
         self._clock = clock
         self._bucket = TokenBucket(self._limits.rate, self._limits.burst, clock())
         self._outbox = Outbox(self._limits.outbox_messages, self._limits.outbox_bytes)
@@ -150,6 +153,7 @@ class Connection:
             message = parse(value)
             assert isinstance(message, Hello)
             identity = self._verify(message.token)
+            self._spend(identity, message.rate)
             await self._service.attach(identity, self._session_id, self, message.resume, identifier)
         except LiveError as failure:
             self._send(messages.error(failure, identifier))
@@ -185,6 +189,7 @@ class Connection:
             handler = HANDLERS.get(type(message))
             if handler is None:
                 raise LiveError("invalid_request", "This connection has said hello already.")
+            self._spend(caller.identity, message.rate)
             self._holding = isinstance(message, CLOSING)
             members = await handler(caller, message)
             if identifier is not None:

@@ -66,6 +66,8 @@ class Outbox:
 class TokenBucket:
     """`rate` a second on average, `burst` at once. `now` in seconds, monotonic."""
 
+    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self._rate = rate
         self._burst = burst
@@ -79,3 +81,8 @@ class TokenBucket:
             return False
         self._tokens -= 1.0
         return True
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds from the last `take` to the next one that succeeds."""
+        return max(0.0, 1.0 - self._tokens) / self._rate

@@ -13,6 +13,7 @@ from sfu.rtp.parameters import MediaKind
 from .errors import LiveError
 from .model import RequestMessage, Source
 from .permissions import ManageAction
+from .rates import RateClass
 
 PROTOCOL_VERSION: Final = 1
 SUBPROTOCOL: Final = "greenroom.v1"
@@ -50,12 +51,15 @@ class ClientMessage(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
     reply: ClassVar[str] = "ok"
     """Type of the reply when the request carries an `id`."""
+    rate: ClassVar[RateClass] = "manage"
+    """What it counts as in rate limits."""
 
     type: str
     id: RequestId | None = None
 
 
 class Hello(ClientMessage):
+    rate = "join"
     reply = "welcome"
     type: Literal["hello"]
     protocol: int
@@ -64,6 +68,7 @@ class Hello(ClientMessage):
 
 
 class PublishOffer(ClientMessage):
+    rate = "connect"
     reply = "publish_answer"
     type: Literal["publish_offer"]
     connection_id: Id | None = None
@@ -72,10 +77,12 @@ class PublishOffer(ClientMessage):
 
 
 class PublishClose(ClientMessage):
+    rate = "media"
     type: Literal["publish_close"]
 
 
 class ReceiveAnswer(ClientMessage):
+    rate = "media"
     type: Literal["receive_answer"]
     connection_id: Id
     offer_id: int
@@ -83,28 +90,33 @@ class ReceiveAnswer(ClientMessage):
 
 
 class ReceiveRestart(ClientMessage):
+    rate = "connect"
     type: Literal["receive_restart"]
 
 
 class SetSubscription(ClientMessage):
+    rate = "media"
     type: Literal["set_subscription"]
     producer_id: Id
     paused: bool
 
 
 class SetMuted(ClientMessage):
+    rate = "media"
     type: Literal["set_muted"]
     kind: MediaKind
     muted: bool
 
 
 class RequestGuest(ClientMessage):
+    rate = "ask"
     reply = "guest_request_created"
     type: Literal["request_guest"]
     message: RequestMessage = ""
 
 
 class CancelGuestRequest(ClientMessage):
+    rate = "ask"
     type: Literal["cancel_guest_request"]
 
 
@@ -121,10 +133,12 @@ class ManageParticipant(ClientMessage):
 
 
 class LeaveStage(ClientMessage):
+    rate = "ask"
     type: Literal["leave_stage"]
 
 
 class Leave(ClientMessage):
+    rate = "join"
     type: Literal["leave"]
 
 
@@ -133,11 +147,13 @@ class End(ClientMessage):
 
 
 class GetStats(ClientMessage):
+    rate = "read"
     reply = "stats"
     type: Literal["get_stats"]
 
 
 class Ping(ClientMessage):
+    rate = "media"
     reply = "pong"
     type: Literal["ping"]
 

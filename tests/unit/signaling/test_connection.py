@@ -8,6 +8,7 @@ from signaling.errors import LiveError
 from signaling.handlers import HANDLERS
 from signaling.ports import Identity
 from signaling.protocol import CLIENT_MESSAGES
+from signaling.rates import unlimited
 from tests.support.fakes import World, settle
 
 
@@ -50,12 +51,12 @@ def verify(token):
 
 
 class Client:
-    def __init__(self, world, **limits):
+    def __init__(self, world, spend=unlimited, **limits):
         self.world = world
         self.socket = FakeSocket()
         limits = ConnectionLimits(**({"close_timeout_s": 0.05} | limits))
         self.connection = Connection(
-            self.socket, world.service, verify, world.session_id, limits, clock=lambda: world.now
+            self.socket, world.service, verify, world.session_id, limits, spend, clock=lambda: world.now
         )
         self.task = asyncio.create_task(self.connection.run())
 
@@ -305,3 +306,48 @@ async def test_after_the_close_nothing_is_handled_any_more(world):
     client.socket.incoming.put_nowait('{"type": "request_guest"}')
     assert await client.ended() == (1001, "server_stopping")
     assert world.store.asked == {}
+
+
+class Purse:
+    """Pays for the classes that it is given money for."""
+
+    def __init__(self, **money):
+        self.money = money
+        self.spent = []
+
+    def __call__(self, identity, rate):
+        self.spent.append((identity.user_id, rate))
+        if self.money.get(rate, 0) < 1:
+            raise LiveError("rate_limited", retry_after_s=2.5)
+        self.money[rate] -= 1
+
+
+async def test_every_request_is_counted_as_what_it_costs(world):
+    purse = Purse(join=1, media=1)
+    client = await Client(world, purse).hello()
+    assert (await client.ask("ping"))["type"] == "pong"
+    await client.ask("dance")
+    await client.ask("set_muted", kind="smell", muted=True)
+    assert purse.spent == [("user-Vera", "join"), ("user-Vera", "media")], "what is no request reaches no verb"
+    await client.gone()
+
+
+async def test_too_many_of_a_kind_are_refused_and_the_rest_goes_on(world):
+    client = await Client(world, Purse(join=1, media=1)).hello()
+    reply = await client.ask("request_guest", message="me")
+    assert (reply["code"], reply["retry_after_s"]) == ("rate_limited", 2.5)
+    assert not world.service._rooms[world.session_id].requests, "a refused request has no effect"
+    assert (await client.ask("ping"))["type"] == "pong"
+    await client.gone()
+
+
+async def test_a_hello_too_many_joins_nobody_and_may_be_said_again(world):
+    purse = Purse(join=0)
+    client = await Client(world, purse).hello()
+    assert [message["code"] for message in client.socket.messages] == ["rate_limited"]
+    assert client.socket.closed is None
+    assert "user-Vera" not in world.service._rooms[world.session_id].by_user
+    purse.money["join"] = 1
+    await client.hello()
+    assert "welcome" in client.types
+    await client.gone()

@@ -62,3 +62,13 @@ def test_a_bucket_allows_a_burst_and_then_the_rate():
     assert sum(bucket.take(50.0) for _ in range(150)) == 100
     assert sum(bucket.take(50.5) for _ in range(150)) == 10
     assert sum(bucket.take(1000.0) for _ in range(150)) == 100
+
+
+def test_a_bucket_says_how_long_to_wait():
+    bucket = TokenBucket(0.5, 1, now=0.0)
+    assert bucket.take(0.0)
+    assert not bucket.take(0.0)
+    assert bucket.wait_s == 2.0
+    assert not bucket.take(1.5)
+    assert bucket.wait_s == 0.5
+    assert bucket.take(2.0)
