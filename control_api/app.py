@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Final
@@ -11,11 +12,13 @@ from aiohttp import web
 from signaling.connection import ConnectionLimits
 from signaling.service import RoomService
 
+from . import openapi
 from .auth import Authenticator
 from .errors import errors_as_json
 from .origins import Origins
 from .route_table import AUTHENTICATOR, MAX_BODY_BYTES, SERVICE, add_routes
 from .routes import DEV_ROUTES, ROUTES
+from .routes.document import DOCUMENT
 from .routes.health import HEALTH, Health
 from .websocket import CONNECTIONS, LIMITS, ORIGINS, WS_PATH, Connections, live_socket
 
@@ -64,7 +67,9 @@ def create_app(
     app[ORIGINS] = origins
     app[LIMITS] = limits or ConnectionLimits()
     app[CONNECTIONS] = Connections()
-    add_routes(app, (*ROUTES, *DEV_ROUTES) if dev_tokens else ROUTES)
+    routes = (*ROUTES, *DEV_ROUTES) if dev_tokens else ROUTES
+    app[DOCUMENT] = json.dumps(openapi.document(routes))
+    add_routes(app, routes)
     app.router.add_get(WS_PATH, live_socket, allow_head=False)
     _add_page(app, static_dir)
     app.on_response_prepare.append(_secure)

@@ -6,7 +6,7 @@ How to add a route:
 3. Write the handler, `async def verb(call: Call[MyBody, None]) -> MyAnswer`: it calls one verb of `call.service` with
    `call.caller`, `call.body`, `call.query` and `call.path("id")`. Refusals are `LiveError`s of the verb, never caught.
 4. Add a `Route` to the file's `ROUTES`: summary, models, and the error codes of the verb. Those that every route of its
-   kind can give (token, body, query, `internal_error`) are added here, see `Route.error_codes`.
+   kind can give (token, body, query, `rate_limited`, `internal_error`) are added here, see `Route.error_codes`.
 5. New codes: signaling/errors.py, then their status in errors.py. New words in a path: `PATH_PARAMETERS` below.
 6. docs/API.md; a test of the route in tests/api. /openapi.json and /docs have it by themselves.
 """
@@ -14,10 +14,11 @@ How to add a route:
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar, cast
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -46,7 +47,7 @@ QueryT = TypeVar("QueryT")
 AnswerT = TypeVar("AnswerT")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-_OF_EVERY_ROUTE: Final[tuple[ErrorCode, ...]] = ("internal_error",)
+_OF_EVERY_ROUTE: Final[tuple[ErrorCode, ...]] = ("rate_limited", "internal_error")
 _OF_TOKENS: Final[tuple[ErrorCode, ...]] = ("token_missing", "token_invalid", "token_expired")
 _OF_BODIES: Final[tuple[ErrorCode, ...]] = ("invalid_json", "body_too_large", "invalid_request")
 _OF_QUERIES: Final[tuple[ErrorCode, ...]] = ("invalid_request",)
@@ -60,14 +61,14 @@ class Call(Generic[BodyT, QueryT]):
     """For what the other members don't have. Token, body and query are not read from it again."""
     body: BodyT
     query: QueryT
-    identity: Identity | None
-    """None for routes that want no token."""
+    known_caller: Identity | None
+    """None for routes that want no token; the others use `caller`."""
 
     @property
     def caller(self) -> Identity:
-        if self.identity is None:
+        if self.known_caller is None:
             raise RuntimeError(f"{self.request.path} asks for the caller, but its route wants no token")
-        return self.identity
+        return self.known_caller
 
     @property
     def service(self) -> RoomService:
@@ -114,12 +115,19 @@ class Route(Generic[BodyT, QueryT, AnswerT]):
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of the answer, and what they say."""
     other_statuses: Mapping[int, str] = field(default_factory=dict)
-    """Statuses of a `Reply` that are no errors: what they mean. 304 has no body, others have that of `answer`."""
+    """Statuses of a `Reply` that are no errors: what they mean. They have the body of `answer`."""
+    etag: bool = False
+    """The answer names its content by a hash, and who has it already (`If-None-Match`) gets 304."""
 
     @property
     def name(self) -> str:
         """Of the operation; no two routes share one."""
-        return str(self.handler.__name__)  # type: ignore[attr-defined]
+        return str(self.handler.__name__)
+
+    @property
+    def topic(self) -> str:
+        """The handler's module, whose docstring tells people what the topic is."""
+        return self.handler.__module__.rpartition(".")[2]
 
     @property
     def path_parameters(self) -> dict[str, str]:
@@ -150,10 +158,11 @@ def add_routes(app: web.Application, routes: tuple[AnyRoute, ...]) -> None:
 def _served(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         # Who calls comes first: strangers learn nothing about what a body should look like.
-        identity = await _caller(request) if route.token else None
+        caller = await _caller(request) if route.token else None
         body = await _body(request, route.body) if route.body is not None else None
         query = _checked(route.query, dict(request.query)) if route.query is not None else None
-        return _response(route, await route.handler(Call(request, body, query, identity)))
+        response = _response(route, await route.handler(Call(request, body, query, caller)))
+        return _with_etag(request, response) if route.etag else response
 
     return handle
 
@@ -196,3 +205,13 @@ def _response(route: AnyRoute, given: Any) -> web.Response:
     return web.Response(
         status=status, body=text.encode(), headers={"Content-Type": route.content_type, **reply.headers}
     )
+
+
+def _with_etag(request: web.Request, response: web.Response) -> web.Response:
+    etag = hashlib.sha256(cast(bytes, response.body)).hexdigest()[:32]
+    known = {tag.value for tag in request.if_none_match or ()}
+    if known & {etag, "*"}:
+        response = web.Response(status=304)
+    response.etag = etag
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response

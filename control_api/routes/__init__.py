@@ -6,8 +6,8 @@ from typing import Final
 
 from control_api.route_table import AnyRoute
 
-from . import health, sessions, stage, tokens
+from . import document, health, sessions, stage, tokens
 
-ROUTES: Final[tuple[AnyRoute, ...]] = (*sessions.ROUTES, *stage.ROUTES, *health.ROUTES)
+ROUTES: Final[tuple[AnyRoute, ...]] = (*sessions.ROUTES, *stage.ROUTES, *health.ROUTES, *document.ROUTES)
 DEV_ROUTES: Final[tuple[AnyRoute, ...]] = tokens.DEV_ROUTES
 """Only for servers without a configured secret."""
