@@ -1,114 +1,192 @@
-"""Tokens: who may call. HS256 JSON Web Tokens (RFC 7519), and the secret that signs them."""
+"""Tokens: who may call. JSON Web Tokens (RFC 7519) of accounts and of sessions, and the secret of this server."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import stat
 import tempfile
 import time
-import unicodedata
 import uuid
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jwt
 
+from signaling.errors import ErrorCode
 from signaling.ports import Identity
 
 from .data_dir import make_data_dir
+from .join_tokens import DEFAULT_TTL_S, JOIN_TYPE, JoinTokens
 from .settings import MIN_SECRET_BYTES
+from .token_claims import account_of, clean_name, is_account_id
+from .token_keys import MAX_KID_LENGTH, KeySetupError, KeySource, KeysUnavailable, OneKey, VerifyingKey
 
-ALGORITHM = "HS256"
-LEEWAY_S = 10
-"""Difference that is allowed between the clocks of the token's issuer and of this server."""
-MAX_TOKEN_LENGTH = 8192
-MAX_USER_ID_LENGTH = 200
-MAX_NAME_LENGTH = 80
-SECRET_FILE = "jwt_secret"
+MAX_TOKEN_LENGTH: Final = 8192
+SECRET_FILE: Final = "jwt_secret"
 
-# Characters that change the direction of the text after them: a name made of them could pose as somebody else's.
-_BIDI_CONTROLS = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# PyJWT lets a few of Python's own errors through: infinite dates, nesting without end, lone surrogates.
+_UNREADABLE: Final = (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError)
 
 
 class AuthError(Exception):
-    """The caller is not known. `code` is stable; the message names neither the token nor the secret."""
+    """The caller is not known. `code` is stable; the message names neither the token nor a key."""
 
-    code = "token_invalid"
+    code: ErrorCode = "token_invalid"
+    retry_after_s: float | None = None
 
 
 class TokenMissing(AuthError):
-    code = "token_missing"
+    code: ErrorCode = "token_missing"
 
 
 class TokenInvalid(AuthError):
-    """Not a token, signed with another key or algorithm, not valid yet, or without a usable `sub`."""
+    """Not a token, signed with another key or algorithm, for others, not valid yet, or without a usable `sub`."""
 
 
 class TokenExpired(AuthError):
-    code = "token_expired"
+    code: ErrorCode = "token_expired"
 
 
-class SecretFileError(Exception):
+class IssuerUnavailable(AuthError):
+    """The token may be good, but the keys of its issuer can't be had now."""
+
+    code: ErrorCode = "issuer_unavailable"
+
+    def __init__(self, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__("the keys of the tokens' issuer can't be had now")
+
+
+class SecretFileError(KeySetupError):
     """The file with the server's own secret can't be used; the message is for the operator."""
+
+
+@dataclass(frozen=True)
+class TokenRules:
+    """What account tokens have to say, beyond being signed."""
+
+    audience: str | None = None
+    """Has to be in `aud`; None: it is not looked at."""
+    issuer: str | None = None
+    """Has to be `iss`; None: it is not looked at."""
+    leeway_s: float = 10.0
+    """Difference that is allowed between the clocks of the token's issuer and of this server."""
 
 
 class Authenticator:
     """Verifies and issues tokens.
 
-    `secret` is the HMAC key, at least 32 bytes; a shorter one raises `ValueError`.
+    `secret` is the server's own, at least 32 bytes; a shorter one raises `ValueError`. It signs join tokens and, where
+    `keys` is None, the tokens of accounts, too.
     """
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(
+        self,
+        secret: bytes,
+        keys: KeySource | None = None,
+        rules: TokenRules | None = None,
+        join_ttl_s: float = DEFAULT_TTL_S,
+    ) -> None:
         if len(secret) < MIN_SECRET_BYTES:
             raise ValueError(f"the secret has to have at least {MIN_SECRET_BYTES} bytes")
-        self._secret = secret
+        self._secret = secret if keys is None else None
+        self._keys: KeySource = keys or OneKey(VerifyingKey("HS256", secret))
+        self._rules = rules or TokenRules()
+        self._join = JoinTokens(secret, join_ttl_s)
 
-    def verify(self, token: str | None) -> Identity:
-        """Tell whose token this is. Raises `TokenMissing`, `TokenExpired` or `TokenInvalid`."""
+    async def verify(self, token: str | None) -> Identity:
+        """Tell whose token this is; waits only where the issuer's keys have to be fetched.
+
+        Raises `TokenMissing`, `TokenExpired`, `TokenInvalid` or `IssuerUnavailable`.
+        """
         if not token:
             raise TokenMissing("a token is needed")
-        claims = self._claims(token)
-        user_id = claims.get("sub")
-        if not isinstance(user_id, str) or not _usable_user_id(user_id):
-            raise TokenInvalid("the token has no usable 'sub'")
-        name = claims.get("name")
-        if name is not None and not isinstance(name, str):
-            raise TokenInvalid("the token's 'name' is not a text")
-        return Identity(user_id=user_id, name=clean_name(name or "") or _derived_name(user_id))
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise TokenInvalid("the token is too long")
+        try:
+            header = jwt.get_unverified_header(token)
+        except _UNREADABLE:
+            raise TokenInvalid("the token is not valid here") from None
+        # The header only says which of two kinds the token claims to be; each kind has keys of its own.
+        is_join_token = header.get("typ") == JOIN_TYPE
+        try:
+            if is_join_token:
+                return self._join.bearer_of(self._claims(token, self._join.key))
+            return account_of(await self._account_claims(token, header))
+        except ValueError as error:
+            raise TokenInvalid(str(error)) from None
 
     def issue(self, name: str, user_id: str | None = None, ttl_s: float = 12 * 3600) -> str:
         """Make a token that is valid for `ttl_s` seconds, for a new random user unless `user_id` is given.
 
-        Raises `ValueError` where the name or the user id could not be verified again.
+        Raises `ValueError` where the name or the user id could not be verified again, and where accounts and their
+        tokens are another issuer's.
         """
+        if self._secret is None:
+            raise ValueError("the tokens of accounts come from their issuer, not from this server")
         subject = str(uuid.uuid4()) if user_id is None else user_id
         cleaned = clean_name(name)
-        if not cleaned or not _usable_user_id(subject):
+        if not cleaned or not is_account_id(subject):
             raise ValueError("a name and a user id of printable characters are needed")
         now = int(time.time())
-        claims = {"sub": subject, "name": cleaned, "iat": now, "exp": now + int(ttl_s)}
-        return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+        claims: dict[str, Any] = {"sub": subject, "name": cleaned, "iat": now, "exp": now + int(ttl_s)}
+        if self._rules.audience is not None:
+            claims["aud"] = self._rules.audience
+        if self._rules.issuer is not None:
+            claims["iss"] = self._rules.issuer
+        return jwt.encode(claims, self._secret, algorithm="HS256")
 
-    def _claims(self, token: str) -> dict[str, Any]:
-        if len(token) > MAX_TOKEN_LENGTH:
-            raise TokenInvalid("the token is too long")
+    def issue_join_token(self, bearer: Identity) -> tuple[str, datetime]:
+        """A token for one session (`bearer.session_id`), and when it expires. Raises `ValueError`."""
+        return self._join.issue(bearer)
+
+    async def _account_claims(self, token: str, header: dict[str, Any]) -> dict[str, Any]:
+        kid = header.get("kid")
+        if header.get("alg") not in self._keys.algorithms or not _usable_kid(kid):
+            raise TokenInvalid("the token is not valid here")
+        try:
+            key = await self._keys.find(kid)
+        except KeysUnavailable as failure:
+            raise IssuerUnavailable(failure.retry_after_s) from None
+        if key is None:
+            raise TokenInvalid("the token is not valid here")
+        return self._claims(
+            token,
+            key,
+            audience=self._rules.audience,
+            issuer=self._rules.issuer,
+            required=("exp",) if self._keys.requires_expiry else (),
+        )
+
+    def _claims(
+        self,
+        token: str,
+        key: VerifyingKey,
+        audience: str | None = None,
+        issuer: str | None = None,
+        required: tuple[str, ...] = (),
+    ) -> dict[str, Any]:
         try:
             return jwt.decode(
-                token, self._secret, algorithms=[ALGORITHM], leeway=LEEWAY_S, options={"verify_aud": False}
+                token,
+                key.key,
+                algorithms=[key.algorithm],
+                leeway=self._rules.leeway_s,
+                audience=audience,
+                issuer=issuer,
+                options={"verify_aud": audience is not None, "require": list(required)},
             )
         except jwt.ExpiredSignatureError:
             raise TokenExpired("the token has expired") from None
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
-            # PyJWT lets a few of Python's own errors through: infinite dates, nesting without end, lone surrogates.
+        except _UNREADABLE:
             raise TokenInvalid("the token is not valid here") from None
 
 
-def clean_name(name: str) -> str:
-    """A display name of at most 80 characters on one line, without controls; empty where nothing is left."""
-    printable = "".join(" " if _is_control(character) else character for character in name[: 4 * MAX_NAME_LENGTH])
-    return " ".join(printable.split())[:MAX_NAME_LENGTH].strip()
+def _usable_kid(kid: object) -> bool:
+    return kid is None or (isinstance(kid, str) and len(kid) <= MAX_KID_LENGTH)
 
 
 def load_or_create_secret(data_dir: Path) -> bytes:
@@ -150,21 +228,3 @@ def _read_secret(path: Path) -> bytes:
     if len(secret) < MIN_SECRET_BYTES:
         raise SecretFileError(f"the signing secret {path} is too short: delete it, and a new one is made")
     return secret
-
-
-def _usable_user_id(user_id: str) -> bool:
-    return (
-        0 < len(user_id) <= MAX_USER_ID_LENGTH
-        and not user_id.isspace()
-        and not any(_is_control(character) for character in user_id)
-    )
-
-
-def _is_control(character: str) -> bool:
-    """Control characters, lone surrogates (which no UTF-8 can carry) and changes of direction."""
-    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in _BIDI_CONTROLS
-
-
-def _derived_name(user_id: str) -> str:
-    """A name for a user without one. Not the id itself, which may be an e-mail address."""
-    return f"User {hashlib.sha256(user_id.encode()).hexdigest()[:4].upper()}"

@@ -16,10 +16,10 @@ from pydantic_core import PydanticUndefined
 
 from signaling.ports import MediaError, StoreUnavailable
 
-from .auth import SecretFileError
 from .migrations import MigrationError
 from .postgres_folder import PostgresError
 from .settings import ENV_PREFIX, Settings
+from .token_keys import KeySetupError
 
 EXIT_CANNOT_RUN = 1
 """The configuration is sound, but its database is away, its port is taken, ..."""
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         return _run(serve(settings))
-    except SecretFileError as error:
+    except KeySetupError as error:
         return _refuse(str(error), EXIT_CONFIGURATION)
     except (PostgresError, MigrationError, StoreUnavailable, MediaError, OSError) as error:
         logging.getLogger(__name__).debug("the server could not run", exc_info=True)

@@ -25,6 +25,7 @@ STATUS: Final[dict[ErrorCode, int]] = {
     "token_missing": 401,
     "token_invalid": 401,
     "token_expired": 401,
+    "issuer_unavailable": 503,
     "forbidden": 403,
     "kicked": 403,
     "guests_not_allowed": 403,
@@ -107,5 +108,4 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 def as_live_error(failure: AuthError) -> LiveError:
     """A refused token, in the words of the API."""
-    codes: dict[str, ErrorCode] = {"token_missing": "token_missing", "token_expired": "token_expired"}
-    return LiveError(codes.get(failure.code, "token_invalid"))
+    return LiveError(failure.code, retry_after_s=failure.retry_after_s)

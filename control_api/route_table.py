@@ -27,9 +27,13 @@ from pydantic_core import from_json
 from signaling.errors import ErrorCode, LiveError
 from signaling.ports import Identity
 from signaling.protocol import invalid_fields
+from signaling.rates import RateClass
+from signaling.room import OTHER_SESSION
 from signaling.service import RoomService
 
 from .auth import Authenticator
+from .proxy import client_of
+from .rate_limits import RATE_LIMITS
 
 MAX_BODY_BYTES: Final = 64 * 1024
 BODY_TIMEOUT_S: Final = 15.0
@@ -48,7 +52,10 @@ AnswerT = TypeVar("AnswerT")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _OF_EVERY_ROUTE: Final[tuple[ErrorCode, ...]] = ("rate_limited", "internal_error")
-_OF_TOKENS: Final[tuple[ErrorCode, ...]] = ("token_missing", "token_invalid", "token_expired")
+_OF_TOKENS: Final[tuple[ErrorCode, ...]] = (
+    *("token_missing", "token_invalid", "token_expired", "issuer_unavailable"),
+    *("forbidden", "kicked", "session_ended"),  # join tokens
+)
 _OF_BODIES: Final[tuple[ErrorCode, ...]] = ("invalid_json", "body_too_large", "invalid_request")
 _OF_QUERIES: Final[tuple[ErrorCode, ...]] = ("invalid_request",)
 
@@ -109,6 +116,8 @@ class Route(Generic[BodyT, QueryT, AnswerT]):
     errors: tuple[ErrorCode, ...] = ()
     """Those of the verb; `error_codes` has all."""
     token: bool = True
+    rate: RateClass | None = None
+    """What it counts as in rate limits; None: `read` for GET, `manage` for the others."""
     description: str = ""
     """More than the summary says, in Markdown."""
     content_type: str = "application/json"
@@ -128,6 +137,10 @@ class Route(Generic[BodyT, QueryT, AnswerT]):
     def topic(self) -> str:
         """The handler's module, whose docstring tells people what the topic is."""
         return self.handler.__module__.rpartition(".")[2]
+
+    @property
+    def rate_class(self) -> RateClass:
+        return self.rate or ("read" if self.method == "GET" else "manage")
 
     @property
     def path_parameters(self) -> dict[str, str]:
@@ -157,10 +170,16 @@ def add_routes(app: web.Application, routes: tuple[AnyRoute, ...]) -> None:
 
 def _served(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
+        limits = request.app[RATE_LIMITS]
+        limits.spend_address(route.rate_class, client_of(request).address)
         # Who calls comes first: strangers learn nothing about what a body should look like.
         caller = await _caller(request) if route.token else None
+        if caller is not None:
+            limits.spend_user(route.rate_class, caller.user_id)
         body = await _body(request, route.body) if route.body is not None else None
         query = _checked(route.query, dict(request.query)) if route.query is not None else None
+        if caller is not None:
+            await _confine(request, caller, body)
         response = _response(route, await route.handler(Call(request, body, query, caller)))
         return _with_etag(request, response) if route.etag else response
 
@@ -170,7 +189,17 @@ def _served(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.Response]]
 async def _caller(request: web.Request) -> Identity:
     """Who calls. Raises `AuthError`."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return request.app[AUTHENTICATOR].verify(token.strip() if scheme.lower() == "bearer" else None)
+    return await request.app[AUTHENTICATOR].verify(token.strip() if scheme.lower() == "bearer" else None)
+
+
+async def _confine(request: web.Request, caller: Identity, body: object) -> None:
+    """A join token opens the routes of its own session, while that is live, and no others. Raises `LiveError`."""
+    if caller.session_id is None:
+        return
+    named = {request.match_info.get("id"), getattr(body, "session_id", None)} - {None}
+    if named != {caller.session_id}:
+        raise LiveError("forbidden", OTHER_SESSION)
+    await request.app[SERVICE].require_join_token_valid(caller)
 
 
 async def _body(request: web.Request, model: type[ModelT]) -> ModelT:

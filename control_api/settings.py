@@ -63,8 +63,26 @@ class Settings(BaseSettings):
     )
     jwt_secret: SecretStr | None = Field(
         default=None,
-        description="HS256 key of the tokens, at least 32 bytes; without it the server makes one, "
-        "listens on loopback only and hands out tokens for trying it out",
+        description="HS256 key of the tokens, at least 32 bytes; without it, or another issuer's keys, the server "
+        "makes one, listens on loopback only and hands out tokens for trying it out",
+    )
+    jwt_public_key_file: Path | None = Field(
+        default=None, description="PEM file with the RSA or P-256 public key of the tokens (RS256, ES256)"
+    )
+    jwt_jwks_url: str | None = Field(
+        default=None, description="https:// address of the JWKS with the public keys of the tokens (RS256, ES256)"
+    )
+    jwt_audience: str | None = Field(
+        default=None, min_length=1, description="what a token's aud has to contain (default: anything)"
+    )
+    jwt_issuer: str | None = Field(
+        default=None, min_length=1, description="what a token's iss has to be (default: anything)"
+    )
+    jwt_leeway_s: float = Field(
+        default=10, ge=0, le=300, description="seconds that the clock of the tokens' issuer may differ"
+    )
+    join_token_ttl_s: float = Field(
+        default=300, ge=10, le=86_400, description="seconds within which a join token has to be used"
     )
     resume_grace_s: float = Field(
         default=30, ge=0, le=3600, description="seconds that a participant who lost the connection has to come back"
@@ -105,10 +123,10 @@ class Settings(BaseSettings):
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "jwt_public_key_file")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return Path(os.path.abspath(value.expanduser()))
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else Path(os.path.abspath(value.expanduser()))
 
     @field_validator("database_url")
     @classmethod
@@ -124,11 +142,18 @@ class Settings(BaseSettings):
             raise ValueError(f"the secret has to have at least {MIN_SECRET_BYTES} bytes")
         return value
 
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _safe_url(cls, value: str | None) -> str | None:
+        return None if value is None else _jwks_url(value)
+
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        if self.jwt_secret is None and not is_loopback(self.host):
+        if len(self._token_keys()) > 1:
+            raise ValueError(f"tokens have one issuer: set only one of {' and '.join(self._token_keys())}")
+        if self.dev_tokens and not is_loopback(self.host):
             raise ValueError(
-                f"the server listens on {self.host} only with a secret of its own: "
+                f"the server listens on {self.host} only with keys of its own for tokens: "
                 "set GREENROOM_JWT_SECRET, or listen on 127.0.0.1"
             )
         if self.rtc_port and self.rtc_port + self.workers - 1 > 65535:
@@ -137,8 +162,13 @@ class Settings(BaseSettings):
 
     @property
     def dev_tokens(self) -> bool:
-        """Whether anybody who reaches the server may have a token: only without a configured secret, on loopback."""
-        return self.jwt_secret is None
+        """Whether anybody who reaches the server may have a token: only without configured keys, on loopback."""
+        return not self._token_keys()
+
+    def _token_keys(self) -> list[str]:
+        """The variables that say what verifies tokens, as far as they are set."""
+        names = ("jwt_secret", "jwt_public_key_file", "jwt_jwks_url")
+        return [f"{ENV_PREFIX}{name.upper()}" for name in names if getattr(self, name) is not None]
 
 
 def is_loopback(host: str) -> bool:
@@ -172,6 +202,20 @@ def _ip_address(value: str) -> str:
         return str(ipaddress.ip_address(value))
     except ValueError:
         raise ValueError(f"{value!r} is not an IP address") from None
+
+
+def _jwks_url(value: str) -> str:
+    """Who could change what comes from there could sign tokens; so it is https, or does not leave this machine."""
+    try:
+        parts = urlsplit(value)
+        host, sound = parts.hostname or "", parts.port != 0 and value.isprintable()
+    except ValueError:
+        host, sound = "", False
+    if not sound or not host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+        raise ValueError("it has to begin with https:// (or http:// and an address of this machine)")
+    if parts.username is not None or parts.password is not None or parts.fragment or " " in value:
+        raise ValueError("it has to be an address without user, password and fragment")
+    return value
 
 
 def _origin(value: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from aiohttp import WSMsgType, hdrs, web
@@ -11,15 +13,20 @@ from signaling.connection import Connection, ConnectionLimits
 from signaling.errors import LiveError
 from signaling.ports import Identity
 from signaling.protocol import MAX_FRAME_BYTES, SUBPROTOCOL, CloseCode
+from signaling.rates import RateClass
 
 from .auth import AuthError
 from .errors import as_live_error
 from .origins import Origins
+from .proxy import client_of, limit_key
+from .rate_limits import RATE_LIMITS
 from .route_table import AUTHENTICATOR, SERVICE
 
 HEARTBEAT_S: Final = 20.0
 """Silence after which the peer is pinged; it has half of that to answer."""
 CLOSE_HANDSHAKE_S: Final = 2.0
+SEAT_RETRY_S: Final = 10.0
+"""When to try again where an address has too many sockets: some of them have to go first."""
 
 WS_PATH: Final = "/ws/live/{session_id}"
 ORIGINS: Final = web.AppKey("origins", Origins)
@@ -30,6 +37,25 @@ class Connections(set[Connection]):
     """The open sockets, said hello or not."""
 
     stopping = False
+
+    def __init__(self, max_per_address: int | None = None) -> None:
+        super().__init__()
+        self._max_per_address = max_per_address
+        self._of_address: Counter[str] = Counter()
+
+    @contextmanager
+    def seat(self, address: str) -> Iterator[None]:
+        """One of those that an address may have open. Raises `LiveError` `rate_limited`."""
+        key = limit_key(address)
+        if self._max_per_address is not None and self._of_address[key] >= self._max_per_address:
+            raise LiveError("rate_limited", "Your address has too many connections open.", retry_after_s=SEAT_RETRY_S)
+        self._of_address[key] += 1
+        try:
+            yield
+        finally:
+            self._of_address[key] -= 1
+            if not self._of_address[key]:
+                del self._of_address[key]
 
     def stop(self) -> None:
         """Close them all with 1001, and take no more."""
@@ -82,13 +108,21 @@ async def live_socket(request: web.Request) -> web.StreamResponse:
         compress=False,
     )
     _require_websocket(request, response)
-    await response.prepare(request)
+    with connections.seat(client_of(request).address):
+        await response.prepare(request)
+        await _run(request, response)
+    return response
+
+
+async def _run(request: web.Request, response: web.WebSocketResponse[bool]) -> None:
+    connections = request.app[CONNECTIONS]
     connection = Connection(
         AiohttpSocket(request, response),
         request.app[SERVICE],
         lambda token: _verify(request, token),
         request.match_info["session_id"],
         request.app[LIMITS],
+        lambda identity, rate: _spend(request, identity, rate),
     )
     connections.add(connection)
     try:
@@ -97,7 +131,13 @@ async def live_socket(request: web.Request) -> web.StreamResponse:
             await connection.run()
     finally:
         connections.discard(connection)
-    return response
+
+
+def _spend(request: web.Request, identity: Identity, rate: RateClass) -> None:
+    limits = request.app[RATE_LIMITS]
+    # The user first: what one person does too often must not be paid for by everybody behind the same address.
+    limits.spend_user(rate, identity.user_id)
+    limits.spend_address(rate, client_of(request).address)
 
 
 def _require_websocket(request: web.Request, response: web.WebSocketResponse[bool]) -> None:
@@ -109,8 +149,8 @@ def _require_websocket(request: web.Request, response: web.WebSocketResponse[boo
         raise LiveError("invalid_request", "This address takes WebSockets.")
 
 
-def _verify(request: web.Request, token: str) -> Identity:
+async def _verify(request: web.Request, token: str) -> Identity:
     try:
-        return request.app[AUTHENTICATOR].verify(token)
+        return await request.app[AUTHENTICATOR].verify(token)
     except AuthError as failure:
         raise as_live_error(failure) from None

@@ -11,6 +11,7 @@ ErrorCode = Literal[
     "token_missing",
     "token_invalid",
     "token_expired",
+    "issuer_unavailable",
     "forbidden",
     "kicked",
     "guests_not_allowed",
@@ -48,6 +49,7 @@ MESSAGES: Final[dict[ErrorCode, str]] = {
     "token_missing": "A token is needed.",
     "token_invalid": "The token is not valid here.",
     "token_expired": "The token has expired.",
+    "issuer_unavailable": "The service that issues the tokens can't be reached now; try again.",
     "forbidden": "Your role does not allow this.",
     "kicked": "You were removed from this session and can't come back.",
     "guests_not_allowed": "This session takes no guests.",
@@ -81,6 +83,7 @@ MESSAGES: Final[dict[ErrorCode, str]] = {
 
 RETRY_AFTER_S: Final[dict[ErrorCode, float]] = {
     "rate_limited": 1.0,
+    "issuer_unavailable": 5.0,
     "database_unavailable": 1.0,
     "media_unavailable": 1.0,
 }

@@ -33,7 +33,7 @@ async def dev_token(call: Call[DevTokenBody, None]) -> TokenAnswer:
     except ValueError:
         details = [{"field": "name", "problem": "a name of printable characters is needed"}]
         raise LiveError("invalid_request", details=details) from None
-    identity = authenticator.verify(token)
+    identity = await authenticator.verify(token)
     return TokenAnswer(token=token, user_id=identity.user_id, name=identity.name)
 
 
@@ -45,6 +45,7 @@ DEV_ROUTES: Final[tuple[AnyRoute, ...]] = (
         "Get a token for trying the server out",
         description="Only where no secret is configured, and only under a name or address of this machine.",
         body=DevTokenBody,
+        rate="token",
         answer=TokenAnswer,
         token=False,
         errors=("forbidden",),

@@ -43,7 +43,7 @@ class FakeSocket:
         self.incoming.put_nowait(None)
 
 
-def verify(token):
+async def verify(token):
     if not token.startswith("token-"):
         raise LiveError("token_expired" if token == "old" else "token_invalid")
     name = token.removeprefix("token-")
