@@ -1,32 +1,40 @@
--- The whole database of Greenroom (migration 1). PostgreSQL 15 or newer, no extensions; nothing names a schema, so the
+-- The whole database of Greenroom. PostgreSQL 15 or newer, Supabase included; no extensions. Nothing names a schema: the
 -- first one of the connection's search_path is used.
 --
 -- The server is the authority while a session is live; these tables are what it starts from after a restart, and what
--- everybody else may query. Their constraints refuse what must never be true, whoever writes it.
+-- everybody else may query. They guard themselves: constraints refuse what must never be true, triggers keep counts,
+-- events and statistics, and row-level security lets a caller do what their part in a session allows, whichever program
+-- asks. The server runs the queries of each request with the role and the identity of its caller.
+--
+-- This file makes a new database. The files of control_api/schema_changes/ change the tables of an old one; everything below
+-- the line "Rules" replaces what is there and is run again whenever it has changed.
 
 create table live_sessions (
-  id           uuid primary key default gen_random_uuid(),
-  host_user_id text not null check (char_length(host_user_id) between 1 and 200),
-  host_name    text not null check (char_length(host_name) between 1 and 80),
-  title        text not null check (char_length(title) between 1 and 200),
-  description  text not null default '' check (char_length(description) <= 2000),
-  session_type text not null default 'camera' check (session_type in ('camera', 'screen', 'audio')),
-  status       text not null default 'live' check (status in ('live', 'ended')),
-  started_at   timestamptz not null default now(),
-  ended_at     timestamptz,
-  end_reason   text check (char_length(end_reason) between 1 and 200),
-  viewer_count integer not null default 0 check (viewer_count >= 0),
-  guest_count  integer not null default 0 check (guest_count >= 0),
-  updated_at   timestamptz not null default now(),
+  id                uuid primary key default gen_random_uuid(),
+  host_user_id      text not null check (char_length(host_user_id) between 1 and 200),
+  host_name         text not null check (char_length(host_name) between 1 and 80),
+  title             text not null check (char_length(title) between 1 and 200),
+  description       text not null default '' check (char_length(description) <= 2000),
+  session_type      text not null default 'camera' check (session_type in ('camera', 'screen', 'audio')),
+  status            text not null default 'live' check (status in ('live', 'ended')),
+  started_at        timestamptz not null default now(),
+  ended_at          timestamptz,
+  end_reason        text check (char_length(end_reason) between 1 and 200),
+  viewer_count      integer not null default 0 check (viewer_count >= 0),
+  guest_count       integer not null default 0 check (guest_count >= 0),
+  updated_at        timestamptz not null default now(),
+  peak_viewer_count integer not null default 0,
   constraint live_sessions_ended_at_iff_ended check ((status = 'ended') = (ended_at is not null)),
   constraint live_sessions_reason_only_when_ended check (end_reason is null or status = 'ended'),
-  constraint live_sessions_nobody_in_an_ended_one check (status = 'live' or (viewer_count = 0 and guest_count = 0))
+  constraint live_sessions_nobody_in_an_ended_one check (status = 'live' or (viewer_count = 0 and guest_count = 0)),
+  constraint live_sessions_peak_is_a_peak check (peak_viewer_count >= viewer_count)
 );
 
 comment on table live_sessions is 'A live event, from the moment its host goes live; kept when it has ended.';
 comment on column live_sessions.host_user_id is 'The "sub" of the host''s token.';
 comment on column live_sessions.viewer_count is 'Joined participants with the role viewer. Kept by triggers.';
 comment on column live_sessions.guest_count is 'Joined participants with the role guest or cohost. Kept by triggers.';
+comment on column live_sessions.peak_viewer_count is 'The highest viewer_count that there was. Kept by triggers.';
 
 -- The list of live sessions, newest first (GET /live/active), and the live ones after a restart.
 create index live_sessions_live on live_sessions (started_at desc, id desc) where status = 'live';
@@ -45,27 +53,32 @@ create table live_session_settings (
   enable_gifts        boolean not null default false,
   guest_audio_default boolean not null default true,
   guest_video_default boolean not null default true,
-  updated_at          timestamptz not null default now()
+  updated_at          timestamptz not null default now(),
+  slow_mode_s         integer not null default 0 check (slow_mode_s between 0 and 3600),
+  locked              boolean not null default false
 );
 
 comment on table live_session_settings is 'What the host decided about a session; one row for each.';
+comment on column live_session_settings.slow_mode_s is 'Seconds between two chat messages of one viewer or guest; 0: no limit.';
+comment on column live_session_settings.locked is 'Nobody new comes in; who was in before may come back.';
 
 
 create table live_participants (
-  id           uuid primary key default gen_random_uuid(),
-  session_id   uuid not null references live_sessions on delete cascade,
-  user_id      text not null check (char_length(user_id) between 1 and 200),
-  name         text not null check (char_length(name) between 1 and 80),
-  role         text not null check (role in ('host', 'cohost', 'guest', 'viewer')),
-  status       text not null default 'joined' check (status in ('joined', 'left', 'kicked')),
-  audio_locked boolean not null default false,
-  video_locked boolean not null default false,
-  joined_at    timestamptz not null default now(),
-  left_at      timestamptz,
-  updated_at   timestamptz not null default now(),
+  id            uuid primary key default gen_random_uuid(),
+  session_id    uuid not null references live_sessions on delete cascade,
+  user_id       text not null check (char_length(user_id) between 1 and 200),
+  name          text not null check (char_length(name) between 1 and 80),
+  role          text not null check (role in ('host', 'cohost', 'guest', 'viewer')),
+  status        text not null default 'joined' check (status in ('joined', 'left', 'kicked')),
+  audio_locked  boolean not null default false,
+  video_locked  boolean not null default false,
+  joined_at     timestamptz not null default now(),
+  left_at       timestamptz,
+  updated_at    timestamptz not null default now(),
+  chat_silenced boolean not null default false,
   -- All participants of a session, and the one row of a user in it.
   constraint live_participants_one_row_per_user unique (session_id, user_id),
-  -- What live_guest_requests refers to: a request can't name a participant of another session.
+  -- What other tables refer to: their rows can't name a participant of another session.
   constraint live_participants_of_session unique (session_id, id),
   constraint live_participants_left_at_iff_gone check ((status = 'joined') = (left_at is null)),
   constraint live_participants_host_never_kicked check (role <> 'host' or status <> 'kicked')
@@ -74,6 +87,7 @@ create table live_participants (
 comment on table live_participants is 'One row per user and session; leaving, coming back and changes of role update it.';
 comment on column live_participants.status is 'A kicked user does not come back to this session.';
 comment on column live_participants.audio_locked is 'Muted by a host or cohost; survives leaving and a restart.';
+comment on column live_participants.chat_silenced is 'May not write in the chat; survives leaving and a restart.';
 
 create unique index live_participants_one_host on live_participants (session_id) where role = 'host';
 
@@ -90,26 +104,356 @@ create table live_guest_requests (
   created_at     timestamptz not null default now(),
   answered_at    timestamptz,
   answered_by    text check (char_length(answered_by) between 1 and 200),
+  kind           text not null default 'request' check (kind in ('request', 'invitation')),
+  invited_by     text check (char_length(invited_by) between 1 and 200),
   foreign key (session_id, participant_id) references live_participants (session_id, id) on delete cascade,
   constraint live_guest_requests_pending_has_no_answer
     check (status <> 'pending' or (answered_at is null and answered_by is null)),
-  constraint live_guest_requests_answer_has_a_time check (status not in ('approved', 'rejected') or answered_at is not null)
+  constraint live_guest_requests_answer_has_a_time check (status not in ('approved', 'rejected') or answered_at is not null),
+  constraint live_guest_requests_invitation_has_an_author check ((kind = 'invitation') = (invited_by is not null))
 );
 
-comment on table live_guest_requests is 'Viewers who asked to come on stage, and what they were told.';
-comment on column live_guest_requests.answered_by is 'User id of the host or cohost; null where no approval was needed.';
-comment on column live_guest_requests.status is 'cancelled: withdrawn by the viewer. expired: the session ended before an answer.';
+comment on table live_guest_requests is 'Viewers who asked to come on stage or were asked up, and what was answered.';
+comment on column live_guest_requests.kind is 'request: the viewer asks, a host or cohost answers. invitation: the other way round.';
+comment on column live_guest_requests.answered_by is 'User id of who answered; null where no approval was needed.';
+comment on column live_guest_requests.status is 'cancelled: withdrawn by who asked. expired: nobody answered in time, or the session ended.';
 
 -- The requests of a session in the order in which they came (GET /live/sessions/{id}/guest-requests).
 create index live_guest_requests_by_session on live_guest_requests (session_id, created_at, id);
 
+-- One open request or invitation per user.
 create unique index live_guest_requests_one_pending on live_guest_requests (participant_id) where status = 'pending';
 
--- The cascade when a participant is deleted.
+-- The cascade when a participant is deleted, and the last answer that somebody got.
 create index live_guest_requests_by_participant on live_guest_requests (session_id, participant_id);
 
 
-create function live_touch() returns trigger language plpgsql as $$
+create table live_chat_messages (
+  id             uuid primary key default gen_random_uuid(),
+  position       bigint not null generated always as identity,
+  session_id     uuid not null references live_sessions on delete cascade,
+  participant_id uuid,
+  user_id        text check (char_length(user_id) between 1 and 200),
+  name           text check (char_length(name) between 1 and 80),
+  kind           text not null default 'message' check (kind in ('message', 'system', 'gift')),
+  body           text not null default '' check (char_length(body) <= 500),
+  data           jsonb not null default '{}' check (jsonb_typeof(data) = 'object'),
+  client_id      text check (char_length(client_id) between 1 and 64),
+  created_at     timestamptz not null default clock_timestamp(),
+  deleted_at     timestamptz,
+  deleted_by     text check (char_length(deleted_by) between 1 and 200),
+  foreign key (session_id, participant_id) references live_participants (session_id, id) on delete cascade,
+  constraint live_chat_messages_one_per_client_id unique (session_id, user_id, client_id),
+  constraint live_chat_messages_has_an_author check (kind = 'system' or (participant_id is not null and user_id is not null)),
+  constraint live_chat_messages_says_something check (kind <> 'message' or deleted_at is not null or body <> ''),
+  constraint live_chat_messages_deleted_is_gone check (deleted_at is null or (body = '' and deleted_by is not null))
+);
+
+comment on table live_chat_messages is 'The chat of all sessions.';
+comment on column live_chat_messages.position is 'The order within a session, and what pages begin after.';
+comment on column live_chat_messages.data is 'system: what happened ({"event", "user_id", "name"}). gift: {"gift_id", "quantity", "value", ...}.';
+comment on column live_chat_messages.client_id is 'Chosen by the sender: the same message sent again is the same row.';
+comment on column live_chat_messages.deleted_at is 'Deleted by its author or a moderator: the text is gone, the row stays.';
+
+-- A page of a session's chat, in both directions.
+create unique index live_chat_messages_page on live_chat_messages (session_id, position);
+
+-- The cascade when a participant is deleted.
+create index live_chat_messages_by_participant on live_chat_messages (session_id, participant_id);
+
+
+create table live_reactions (
+  session_id uuid not null references live_sessions on delete cascade,
+  user_id    text not null check (char_length(user_id) between 1 and 200),
+  type       text not null check (type ~ '^[a-z0-9_]{1,32}$'),
+  count      bigint not null check (count > 0),
+  first_at   timestamptz not null default now(),
+  last_at    timestamptz not null default now(),
+  primary key (session_id, user_id, type)
+);
+
+comment on table live_reactions is 'How often each user reacted in which way.';
+
+
+create table live_gift_catalogue (
+  id       text primary key check (id ~ '^[a-z0-9_]{1,32}$'),
+  name     text not null check (char_length(name) between 1 and 80),
+  icon     text not null check (char_length(icon) between 1 and 200),
+  value    integer not null check (value between 1 and 1000000),
+  active   boolean not null default true
+);
+
+comment on table live_gift_catalogue is 'What can be given. Rows are changed by the operator, with SQL.';
+comment on column live_gift_catalogue.icon is 'An emoji, or the path of a picture.';
+comment on column live_gift_catalogue.value is 'In the operator''s own unit: coins, cents, points.';
+
+insert into live_gift_catalogue (id, name, icon, value) values
+  ('rose', 'Rose', '🌹', 1),
+  ('coffee', 'Coffee', '☕', 5),
+  ('cake', 'Cake', '🎂', 20),
+  ('crown', 'Crown', '👑', 100),
+  ('rocket', 'Rocket', '🚀', 500);
+
+
+create table live_gifts (
+  id             uuid primary key default gen_random_uuid(),
+  session_id     uuid not null references live_sessions on delete cascade,
+  participant_id uuid not null,
+  user_id        text not null check (char_length(user_id) between 1 and 200),
+  name           text not null check (char_length(name) between 1 and 80),
+  gift_id        text not null references live_gift_catalogue,
+  quantity       integer not null default 1 check (quantity between 1 and 1000),
+  value          bigint not null check (value > 0),
+  key            text not null check (char_length(key) between 1 and 64),
+  status         text not null default 'pending' check (status in ('pending', 'paid', 'refused')),
+  created_at     timestamptz not null default now(),
+  settled_at     timestamptz,
+  foreign key (session_id, participant_id) references live_participants (session_id, id) on delete cascade,
+  constraint live_gifts_once_per_key unique (session_id, user_id, key),
+  constraint live_gifts_settled_has_a_time check ((status = 'pending') = (settled_at is null))
+);
+
+comment on table live_gifts is 'Gifts, and whether they were paid for: only paid ones count.';
+comment on column live_gifts.value is 'Of all of them together, at the catalogue''s price of that moment.';
+comment on column live_gifts.key is 'Chosen by the giver: the same gift sent again is the same row.';
+
+create index live_gifts_by_participant on live_gifts (session_id, participant_id);
+
+
+create table live_bans (
+  host_user_id text not null check (char_length(host_user_id) between 1 and 200),
+  user_id      text not null check (char_length(user_id) between 1 and 200),
+  session_id   uuid not null references live_sessions on delete cascade,
+  name         text not null check (char_length(name) between 1 and 80),
+  reason       text not null default '' check (char_length(reason) <= 500),
+  banned_by    text not null check (char_length(banned_by) between 1 and 200),
+  created_at   timestamptz not null default now(),
+  primary key (host_user_id, user_id),
+  constraint live_bans_not_the_host check (host_user_id <> user_id)
+);
+
+comment on table live_bans is 'Who may not come into any session of a host, until unbanned.';
+comment on column live_bans.session_id is 'Where it happened.';
+
+create index live_bans_by_session on live_bans (session_id);
+
+
+create table live_events (
+  id             bigint primary key generated always as identity,
+  session_id     uuid not null references live_sessions on delete cascade,
+  at             timestamptz not null default clock_timestamp(),
+  type           text not null check (type ~ '^[a-z_]{1,40}$'),
+  actor_user_id  text,
+  target_user_id text,
+  data           jsonb not null default '{}'
+);
+
+comment on table live_events is 'What happened in a session, in order; written by triggers only, and never changed. Moderation is audited here.';
+comment on column live_events.actor_user_id is 'Who did it; null: the server itself.';
+comment on column live_events.target_user_id is 'Whom it concerns.';
+
+create index live_events_by_session on live_events (session_id, id);
+
+
+create table live_visits (
+  id             bigint primary key generated always as identity,
+  session_id     uuid not null references live_sessions on delete cascade,
+  participant_id uuid not null,
+  user_id        text not null,
+  as_viewer      boolean not null,
+  joined_at      timestamptz not null,
+  left_at        timestamptz,
+  foreign key (session_id, participant_id) references live_participants (session_id, id) on delete cascade
+);
+
+comment on table live_visits is 'From when to when each participant was there; kept by triggers, for the statistics.';
+comment on column live_visits.as_viewer is 'Whether they were a viewer at any moment of it.';
+
+create index live_visits_by_participant on live_visits (session_id, participant_id);
+create unique index live_visits_one_open on live_visits (participant_id) where left_at is null;
+
+
+create table live_session_stats (
+  session_id           uuid primary key references live_sessions on delete cascade,
+  duration_s           double precision not null check (duration_s >= 0),
+  peak_viewers         integer not null,
+  total_viewers        integer not null,
+  unique_viewers       integer not null,
+  guests               integer not null,
+  participation_rate   double precision not null check (participation_rate between 0 and 1),
+  messages             integer not null,
+  reactions            jsonb not null,
+  gifts                integer not null,
+  gift_value           bigint not null,
+  average_watch_time_s double precision not null check (average_watch_time_s >= 0)
+);
+
+comment on table live_session_stats is 'What an ended session was; written when it ends.';
+comment on column live_session_stats.total_viewers is 'Visits as a viewer: who came twice counts twice.';
+comment on column live_session_stats.participation_rate is 'Share of the unique viewers who wrote, reacted, gave or asked to come up.';
+comment on column live_session_stats.reactions is 'Number by type.';
+comment on column live_session_stats.average_watch_time_s is 'Mean over the unique viewers of the time that each was there.';
+
+
+create table live_webhooks (
+  url         text primary key check (char_length(url) between 1 and 2000),
+  event_types text[]
+);
+
+comment on table live_webhooks is 'Where events are sent; filled from the configuration when the server starts.';
+comment on column live_webhooks.event_types is 'Null: all of them but message_sent and reactions.';
+
+
+create table live_webhook_outbox (
+  id              bigint primary key generated always as identity,
+  url             text not null references live_webhooks on delete cascade,
+  session_id      uuid not null references live_sessions on delete cascade,
+  event_id        bigint not null references live_events on delete cascade,
+  attempts        integer not null default 0,
+  next_attempt_at timestamptz not null default now(),
+  last_error      text
+);
+
+comment on table live_webhook_outbox is 'Events that still have to be delivered; rows go when they were.';
+
+-- The oldest undelivered event of each session and address.
+create index live_webhook_outbox_order on live_webhook_outbox (url, session_id, id);
+create index live_webhook_outbox_by_event on live_webhook_outbox (event_id);
+create index live_webhook_outbox_by_session on live_webhook_outbox (session_id);
+
+
+-- Rules: run again whenever they have changed. Everything below replaces what an earlier version left.
+
+-- The roles that Supabase has, and that PostgREST expects. `service_role` is the server itself, between requests;
+-- `authenticated` is somebody with a token, whose claims are in the setting `request.jwt.claims`; `anon` is nobody.
+do $$
+declare
+  wanted text;
+begin
+  foreach wanted in array array['anon', 'authenticated', 'service_role'] loop
+    if not exists (select from pg_roles where rolname = wanted) then
+      begin
+        execute format('create role %I nologin', wanted);
+      exception when duplicate_object or unique_violation then
+        null;  -- roles belong to all databases of a server: another one was faster
+      end;
+    end if;
+    -- Who migrates is who serves, and has to be able to become each of them.
+    begin
+      execute format('set local role %I', wanted);
+      set local role none;
+    exception when insufficient_privilege then
+      execute format('grant %I to current_user', wanted);
+    end;
+    if not has_schema_privilege(wanted, current_schema(), 'usage') then
+      execute format('grant usage on schema %I to %I', current_schema(), wanted);
+    end if;
+  end loop;
+end
+$$;
+
+-- Functions that run with their owner's rights must not find a caller's temporary table where they look for ours.
+select set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+
+-- Who calls, and what they are here
+
+create or replace function live_caller() returns text language sql stable as $$
+  select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+$$;
+
+comment on function live_caller() is 'User id of the caller; null for the server itself and for nobody.';
+
+create or replace function live_trusted() returns boolean language sql stable as $$
+  select pg_has_role(current_user, 'service_role', 'member')
+$$;
+
+comment on function live_trusted() is 'Whether this is the server itself, or a trigger that acts for it.';
+
+create or replace function live_role_in(session uuid) returns text
+language sql stable security definer set search_path from current as $$
+  select role from live_participants where session_id = session and user_id = live_caller() and status = 'joined'
+$$;
+
+comment on function live_role_in(uuid) is 'The caller''s role in a session that they are in now; null otherwise.';
+
+create or replace function live_hosts(session uuid) returns boolean
+language sql stable security definer set search_path from current as $$
+  select exists (select from live_sessions where id = session and host_user_id = live_caller())
+$$;
+
+comment on function live_hosts(uuid) is 'Whether it is the caller''s session, live or ended.';
+
+create or replace function live_moderates(session uuid) returns boolean
+language sql stable security definer set search_path from current as $$
+  select coalesce(live_role_in(session) in ('host', 'cohost'), false) or live_hosts(session)
+$$;
+
+comment on function live_moderates(uuid) is 'Host at any time; cohost while in the session.';
+
+create or replace function live_attended(session uuid) returns boolean
+language sql stable security definer set search_path from current as $$
+  select exists (
+    select from live_participants where session_id = session and user_id = live_caller() and status <> 'kicked'
+  )
+$$;
+
+comment on function live_attended(uuid) is 'Whether the caller is or was in a session and was not thrown out.';
+
+create or replace function live_admits(session uuid) returns boolean
+language sql stable security definer set search_path from current as $$
+  select exists (
+    select from live_sessions s join live_session_settings o on o.session_id = s.id
+     where s.id = session and s.status = 'live' and (not o.locked or live_attended(session))
+       and not exists (select from live_bans b where b.host_user_id = s.host_user_id and b.user_id = live_caller())
+       and not exists (select from live_participants p
+                        where p.session_id = session and p.user_id = live_caller() and p.status = 'kicked')
+  )
+$$;
+
+comment on function live_admits(uuid) is 'Whether the caller may come in: not kicked, not banned, and not new where the session is locked.';
+
+create or replace function live_may_write(session uuid, participant uuid) returns boolean
+language sql stable security definer set search_path from current as $$
+  select exists (
+    select from live_participants p join live_session_settings o using (session_id)
+     where p.session_id = session and p.id = participant and p.user_id = live_caller()
+       and p.status = 'joined' and not p.chat_silenced and o.enable_chat
+  )
+$$;
+
+comment on function live_may_write(uuid, uuid) is 'Whether the caller, as this participant, may write in the chat.';
+
+create or replace function live_lock_session(session uuid) returns text
+language sql security definer set search_path from current as $$
+  select status from live_sessions where id = session for no key update
+$$;
+
+comment on function live_lock_session(uuid) is 'Keeps other writers of a session out until the transaction ends. Returns its status; null where there is none.';
+
+
+-- Events, and who is told of them
+
+create or replace function live_record(session uuid, what text, target text default null, details jsonb default '{}')
+returns void language plpgsql security definer set search_path from current as $$
+declare
+  recorded bigint;
+begin
+  -- Numbers are given out here and become visible at the commit: without the lock a reader could see 8 before 7.
+  perform pg_advisory_xact_lock(hashtextextended(session::text, 1196576077));
+  insert into live_events (session_id, type, actor_user_id, target_user_id, data)
+  values (session, what, live_caller(), target, details)
+  returning id into recorded;
+  insert into live_webhook_outbox (url, session_id, event_id)
+  select url, session, recorded from live_webhooks
+   where case when event_types is null then what not in ('message_sent', 'reactions') else what = any (event_types) end;
+end
+$$;
+
+comment on function live_record(uuid, text, text, jsonb) is 'Writes an event in the caller''s name, and puts it into the outbox of each webhook that wants it.';
+
+
+create or replace function live_touch() returns trigger language plpgsql as $$
 begin
   new.updated_at := now();
   return new;
@@ -118,14 +462,17 @@ $$;
 
 comment on function live_touch() is 'Keeps updated_at.';
 
-create trigger touch before update on live_sessions for each row execute function live_touch();
-create trigger touch before update on live_session_settings for each row execute function live_touch();
-create trigger touch before update on live_participants for each row execute function live_touch();
+create or replace trigger touch before update on live_sessions for each row execute function live_touch();
+create or replace trigger touch before update on live_session_settings for each row execute function live_touch();
+create or replace trigger touch before update on live_participants for each row execute function live_touch();
 
 
--- The counts are kept per statement, not per row: the end of a session with a thousand viewers changes its row twice.
+-- Counts of a session
+
+-- Kept per statement, not per row: the end of a session with a thousand viewers changes its row once.
 -- A trigger sees the rows of its statement before the change, after it, or (update) both.
-create function live_count_participants() returns trigger language plpgsql as $$
+create or replace function live_count_participants() returns trigger
+language plpgsql security definer set search_path from current as $$
 begin
   if tg_op = 'UPDATE' then
     -- A rename or a mute has nothing to count, and should not wait for the session's row. (Nested: an expression is
@@ -144,30 +491,700 @@ begin
       from (select session_id, count(*) filter (where role = 'viewer') as viewers,
                    count(*) filter (where role in ('guest', 'cohost')) as guests
               from before_change where status = 'joined' group by session_id) as gone
-     where live_sessions.id = gone.session_id;
+     where live_sessions.id = gone.session_id and live_sessions.status = 'live';
   end if;
   if tg_op <> 'DELETE' then
     update live_sessions
-       set viewer_count = viewer_count + here.viewers, guest_count = guest_count + here.guests
+       set viewer_count = viewer_count + here.viewers, guest_count = guest_count + here.guests,
+           peak_viewer_count = greatest(peak_viewer_count, viewer_count + here.viewers)
       from (select session_id, count(*) filter (where role = 'viewer') as viewers,
                    count(*) filter (where role in ('guest', 'cohost')) as guests
               from after_change where status = 'joined' group by session_id) as here
-     where live_sessions.id = here.session_id;
+     where live_sessions.id = here.session_id and live_sessions.status = 'live';
   end if;
   return null;
 end
 $$;
 
-comment on function live_count_participants() is 'Keeps live_sessions.viewer_count and guest_count.';
+comment on function live_count_participants() is 'Keeps live_sessions.viewer_count, guest_count and peak_viewer_count.';
 
-create trigger count_inserted after insert on live_participants
+create or replace trigger count_inserted after insert on live_participants
   referencing new table as after_change
   for each statement execute function live_count_participants();
 
-create trigger count_updated after update on live_participants
+create or replace trigger count_updated after update on live_participants
   referencing old table as before_change new table as after_change
   for each statement execute function live_count_participants();
 
-create trigger count_deleted after delete on live_participants
+create or replace trigger count_deleted after delete on live_participants
   referencing old table as before_change
   for each statement execute function live_count_participants();
+
+
+-- Participants
+
+create or replace function live_guard_participant() returns trigger language plpgsql as $$
+declare
+  part text;
+begin
+  if live_trusted() then
+    return new;
+  end if;
+  if new.user_id = live_caller() then
+    -- Oneself: come, go, be renamed, step down. Only others give more.
+    if old.status <> 'kicked' and new.status <> 'kicked'
+       and (old.status = 'joined' or new.status = 'left' or live_admits(new.session_id))
+       and (new.role = old.role and (new.role in ('host', 'viewer') or old.status = 'joined')
+            or old.role in ('cohost', 'guest') and new.role = 'viewer')
+       and (new.audio_locked, new.video_locked, new.chat_silenced)
+           = (old.audio_locked, old.video_locked, old.chat_silenced) then
+      return new;
+    end if;
+  else
+    part := live_role_in(new.session_id);
+    if new.name = old.name and new.joined_at = old.joined_at
+       and (new.status = old.status and new.left_at is not distinct from old.left_at
+            or old.status = 'joined' and new.status = 'kicked')
+       and (part = 'host' and old.role <> 'host' and (new.role = old.role or old.status = 'joined')
+              and (new.role = old.role or old.role in ('cohost', 'guest') and new.role in ('cohost', 'guest', 'viewer'))
+            or part = 'cohost' and old.role in ('guest', 'viewer')
+              and (new.role = old.role or old.role = 'guest' and new.role = 'viewer')) then
+      return new;
+    end if;
+  end if;
+  raise exception 'this change of a participant is not the caller''s to make' using errcode = 'insufficient_privilege';
+end
+$$;
+
+comment on function live_guard_participant() is 'What a policy can''t say: which changes of a row are allowed to whom.';
+
+create or replace trigger guard before update on live_participants
+  for each row execute function live_guard_participant();
+
+
+create or replace function live_guard_presence() returns trigger
+language plpgsql security definer set search_path from current as $$
+begin
+  perform from live_sessions where id = new.session_id and status = 'live' for key share;
+  if not found then
+    raise exception 'the session has ended' using errcode = 'check_violation', constraint = 'live_participants_in_a_live_session';
+  end if;
+  return new;
+end
+$$;
+
+comment on function live_guard_presence() is 'Nobody is in an ended session.';
+
+create or replace trigger guard_presence before insert or update of status on live_participants
+  for each row when (new.status = 'joined') execute function live_guard_presence();
+
+
+create or replace function live_guard_stage() returns trigger
+language plpgsql security definer set search_path from current as $$
+declare
+  places integer;
+begin
+  if tg_op = 'UPDATE' then
+    if old.status = 'joined' and old.role in ('guest', 'cohost') then
+      return new;
+    end if;
+  end if;
+  -- Two who come up at once meet at the session's row, and the second sees the first.
+  perform from live_sessions where id = new.session_id for no key update;
+  select max_guests into places from live_session_settings where session_id = new.session_id;
+  if (select count(*) from live_participants
+       where session_id = new.session_id and id <> new.id and status = 'joined' and role in ('guest', 'cohost')) >= places then
+    raise exception 'the stage is full' using errcode = 'check_violation', constraint = 'live_participants_max_guests';
+  end if;
+  return new;
+end
+$$;
+
+comment on function live_guard_stage() is 'At most max_guests are on stage, whoever lets them up.';
+
+create or replace trigger guard_stage before insert or update of role, status on live_participants
+  for each row when (new.status = 'joined' and new.role in ('guest', 'cohost')) execute function live_guard_stage();
+
+
+create or replace function live_record_participant() returns trigger
+language plpgsql security definer set search_path from current as $$
+declare
+  was_here boolean := false;
+  is_here  boolean := new.status = 'joined';
+begin
+  if tg_op = 'UPDATE' then
+    was_here := old.status = 'joined';
+  end if;
+  if is_here and not was_here then
+    insert into live_visits (session_id, participant_id, user_id, as_viewer, joined_at)
+    values (new.session_id, new.id, new.user_id, new.role = 'viewer', new.joined_at);
+    perform live_record(new.session_id, 'participant_joined', new.user_id,
+                        jsonb_build_object('participant_id', new.id, 'name', new.name, 'role', new.role));
+  end if;
+  if tg_op = 'INSERT' then
+    return null;
+  end if;
+  if was_here and not is_here then
+    update live_visits set left_at = new.left_at where participant_id = new.id and left_at is null;
+    -- When a session ends everybody leaves; one event says it.
+    if new.status = 'kicked' or exists (select from live_sessions where id = new.session_id and status = 'live') then
+      perform live_record(new.session_id, case new.status when 'kicked' then 'participant_kicked' else 'participant_left' end,
+                          new.user_id, jsonb_build_object('participant_id', new.id));
+    end if;
+  end if;
+  if was_here and is_here and new.role <> old.role then
+    if new.role = 'viewer' then
+      update live_visits set as_viewer = true where participant_id = new.id and left_at is null;
+    end if;
+    perform live_record(new.session_id, 'role_changed', new.user_id,
+                        jsonb_build_object('participant_id', new.id, 'from', old.role, 'to', new.role));
+  end if;
+  if new.audio_locked <> old.audio_locked then
+    perform live_record(new.session_id, case when new.audio_locked then 'audio_muted' else 'audio_unmuted' end, new.user_id);
+  end if;
+  if new.video_locked <> old.video_locked then
+    perform live_record(new.session_id, case when new.video_locked then 'video_muted' else 'video_unmuted' end, new.user_id);
+  end if;
+  if new.chat_silenced <> old.chat_silenced then
+    perform live_record(new.session_id, case when new.chat_silenced then 'chat_silenced' else 'chat_unsilenced' end, new.user_id);
+  end if;
+  return null;
+end
+$$;
+
+comment on function live_record_participant() is 'Events and visits of participants.';
+
+create or replace trigger record after insert or update on live_participants
+  for each row execute function live_record_participant();
+
+
+-- Sessions
+
+create or replace function live_end_session() returns trigger language plpgsql as $$
+begin
+  if old.status = 'ended' then
+    raise exception 'an ended session stays as it is' using errcode = 'insufficient_privilege';
+  end if;
+  -- The rows of the participants follow when this one has been written.
+  new.viewer_count := 0;
+  new.guest_count := 0;
+  return new;
+end
+$$;
+
+comment on function live_end_session() is 'An end is final, and counts nobody.';
+
+create or replace trigger end_session before update of status, ended_at, end_reason on live_sessions
+  for each row execute function live_end_session();
+
+
+create or replace function live_statistics(session uuid) returns live_session_stats
+language sql stable security definer set search_path from current as $$
+  with visits as (
+    select user_id, extract(epoch from coalesce(left_at, clock_timestamp()) - joined_at) as seconds
+      from live_visits where session_id = session and as_viewer
+  ), viewers as (
+    select user_id, greatest(sum(seconds), 0) as seconds from visits group by user_id
+  ), active as (
+    select user_id from live_chat_messages where session_id = session and kind <> 'system'
+    union select user_id from live_reactions where session_id = session
+    union select user_id from live_gifts where session_id = session and status = 'paid'
+    union select user_id from live_guest_requests where session_id = session and kind = 'request'
+  )
+  select s.id,
+         greatest(extract(epoch from coalesce(s.ended_at, clock_timestamp()) - s.started_at), 0)::double precision,
+         s.peak_viewer_count,
+         (select count(*) from visits)::integer,
+         (select count(*) from viewers)::integer,
+         (select count(distinct target_user_id) from live_events
+           where session_id = session and type = 'role_changed' and data ->> 'to' = 'guest')::integer,
+         coalesce((select avg((a.user_id is not null)::integer) from viewers v left join active a using (user_id)),
+                  0)::double precision,
+         (select count(*) from live_chat_messages where session_id = session and kind = 'message')::integer,
+         coalesce((select jsonb_object_agg(t.type, t.total)
+                     from (select type, sum(count) as total from live_reactions where session_id = session group by type) t),
+                  '{}'),
+         (select coalesce(sum(quantity), 0) from live_gifts where session_id = session and status = 'paid')::integer,
+         (select coalesce(sum(value), 0) from live_gifts where session_id = session and status = 'paid')::bigint,
+         coalesce((select avg(seconds) from viewers), 0)::double precision
+    from live_sessions s where s.id = session
+$$;
+
+comment on function live_statistics(uuid) is 'The statistics of a session until now, for everybody who is trusted with them.';
+
+create or replace function live_session_statistics(session uuid) returns setof live_session_stats
+language sql stable security definer set search_path from current as $$
+  select stored.* from live_session_stats stored
+   where stored.session_id = session and (live_trusted() or live_attended(session) or live_hosts(session))
+  union all
+  select computed.* from live_statistics(session) computed
+   where computed.session_id is not null and not exists (select from live_session_stats where session_id = session)
+     and (live_trusted() or live_attended(session) or live_hosts(session))
+$$;
+
+comment on function live_session_statistics(uuid) is 'The statistics of a session, ended or not, for those who are or were in it.';
+
+
+create or replace function live_record_session() returns trigger
+language plpgsql security definer set search_path from current as $$
+begin
+  if tg_op = 'INSERT' then
+    perform live_record(new.id, 'session_started', new.host_user_id,
+                        jsonb_build_object('title', new.title, 'host_name', new.host_name, 'session_type', new.session_type));
+  elsif new.status = 'ended' and old.status = 'live' then
+    update live_guest_requests set status = 'expired', answered_at = new.ended_at
+     where session_id = new.id and status = 'pending';
+    update live_participants set status = 'left', left_at = new.ended_at
+     where session_id = new.id and status = 'joined';
+    insert into live_session_stats select (live_statistics(new.id)).*;
+    perform live_record(new.id, 'session_ended', null, jsonb_build_object('reason', new.end_reason)
+                        || (select to_jsonb(s) - 'session_id' from live_session_stats s where s.session_id = new.id));
+  end if;
+  return null;
+end
+$$;
+
+comment on function live_record_session() is 'Begin and end: the end takes everybody out and writes the statistics.';
+
+create or replace trigger record after insert or update of status on live_sessions
+  for each row execute function live_record_session();
+
+
+create or replace function live_record_settings() returns trigger
+language plpgsql security definer set search_path from current as $$
+declare
+  changed jsonb;
+begin
+  select jsonb_object_agg(n.key, n.value) into changed
+    from jsonb_each(to_jsonb(new)) n
+   where n.key <> 'updated_at' and n.value is distinct from to_jsonb(old) -> n.key;
+  if changed is not null then
+    perform live_record(new.session_id, 'settings_changed', null, changed);
+  end if;
+  return null;
+end
+$$;
+
+comment on function live_record_settings() is 'One event for each change of settings, with the new values.';
+
+create or replace trigger record after update on live_session_settings
+  for each row execute function live_record_settings();
+
+
+-- Requests and invitations
+
+create or replace function live_guard_request() returns trigger language plpgsql as $$
+begin
+  if live_trusted() then
+    return new;
+  end if;
+  if old.status = 'pending' and new.message = old.message and new.kind = old.kind and new.name = old.name
+     and (new.answered_by is null or new.answered_by = live_caller()) then
+    if old.user_id = live_caller() then
+      if old.kind = 'request' and new.status = 'cancelled'
+         or old.kind = 'invitation' and new.status in ('approved', 'rejected') then
+        return new;
+      end if;
+    elsif old.kind = 'request' and new.status in ('approved', 'rejected') and new.answered_by = live_caller()
+          or old.kind = 'request' and new.status = 'cancelled' and live_role_in(old.session_id) in ('host', 'cohost')
+          or old.kind = 'invitation' and new.status = 'cancelled' then
+      return new;
+    end if;
+  end if;
+  raise exception 'this answer is not the caller''s to give' using errcode = 'insufficient_privilege';
+end
+$$;
+
+comment on function live_guard_request() is 'Who asked may withdraw, who was asked may answer, and only once.';
+
+create or replace trigger guard before update on live_guest_requests
+  for each row execute function live_guard_request();
+
+
+create or replace function live_record_request() returns trigger
+language plpgsql security definer set search_path from current as $$
+begin
+  if tg_op = 'INSERT' then
+    perform live_record(new.session_id, case new.kind when 'request' then 'guest_requested' else 'guest_invited' end, new.user_id,
+                        jsonb_build_object('request_id', new.id, 'message', new.message));
+  elsif new.status = old.status then
+    return null;
+  end if;
+  if new.status in ('approved', 'rejected', 'cancelled', 'expired') then
+    perform live_record(new.session_id, 'guest_request_answered', new.user_id,
+                        jsonb_build_object('request_id', new.id, 'kind', new.kind, 'status', new.status));
+  end if;
+  if new.status = 'approved' then
+    update live_participants set role = 'guest'
+     where session_id = new.session_id and id = new.participant_id and role = 'viewer' and status = 'joined';
+    if not found then
+      raise exception 'only a viewer who is in the session can come on stage' using errcode = 'check_violation';
+    end if;
+  end if;
+  return null;
+end
+$$;
+
+comment on function live_record_request() is 'Events of requests; and the approval is what brings somebody on stage.';
+
+create or replace trigger record after insert or update on live_guest_requests
+  for each row execute function live_record_request();
+
+
+-- Chat, reactions, gifts, bans
+
+create or replace function live_guard_message() returns trigger language plpgsql as $$
+begin
+  if live_trusted() or old.deleted_at is null and new.deleted_at is not null and new.deleted_by = live_caller() then
+    return new;
+  end if;
+  raise exception 'a message can only be deleted, once, and in one''s own name' using errcode = 'insufficient_privilege';
+end
+$$;
+
+comment on function live_guard_message() is 'Messages are not edited.';
+
+create or replace trigger guard before update on live_chat_messages for each row execute function live_guard_message();
+
+create or replace function live_record_message() returns trigger
+language plpgsql security definer set search_path from current as $$
+begin
+  if tg_op = 'INSERT' then
+    perform live_record(new.session_id, 'message_sent', null, jsonb_build_object('message_id', new.id));
+  elsif new.deleted_at is not null and old.deleted_at is null then
+    perform live_record(new.session_id, 'message_deleted', new.user_id, jsonb_build_object('message_id', new.id));
+  end if;
+  return null;
+end
+$$;
+
+comment on function live_record_message() is 'Events of the chat. The text stays in the chat, where it can be deleted.';
+
+create or replace trigger record_sent after insert on live_chat_messages
+  for each row when (new.kind = 'message') execute function live_record_message();
+create or replace trigger record_deleted after update on live_chat_messages
+  for each row execute function live_record_message();
+
+
+create or replace function live_guard_reaction() returns trigger language plpgsql as $$
+begin
+  if live_trusted() or new.count > old.count then
+    return new;
+  end if;
+  raise exception 'a reaction is not taken back' using errcode = 'insufficient_privilege';
+end
+$$;
+
+comment on function live_guard_reaction() is 'Counts of reactions only grow.';
+
+create or replace trigger guard before update on live_reactions for each row execute function live_guard_reaction();
+
+
+create or replace function live_price_gift() returns trigger
+language plpgsql security definer set search_path from current as $$
+begin
+  select value * new.quantity::bigint into new.value from live_gift_catalogue where id = new.gift_id and active;
+  if new.value is null then
+    raise exception 'there is no such gift' using errcode = 'foreign_key_violation', constraint = 'live_gifts_gift_id_fkey';
+  end if;
+  return new;
+end
+$$;
+
+comment on function live_price_gift() is 'The catalogue says what a gift is worth, not who gives it.';
+
+create or replace trigger price before insert on live_gifts for each row execute function live_price_gift();
+
+create or replace function live_record_gift() returns trigger
+language plpgsql security definer set search_path from current as $$
+begin
+  perform live_record(new.session_id, 'gift_sent', new.user_id,
+                      jsonb_build_object('gift_id', new.gift_id, 'quantity', new.quantity, 'value', new.value));
+  return null;
+end
+$$;
+
+comment on function live_record_gift() is 'An event when a gift was paid for.';
+
+create or replace trigger record after update on live_gifts
+  for each row when (new.status = 'paid' and old.status <> 'paid') execute function live_record_gift();
+
+
+create or replace function live_record_ban() returns trigger
+language plpgsql security definer set search_path from current as $$
+declare
+  in_session record;
+begin
+  if tg_op = 'INSERT' then
+    perform live_record(new.session_id, 'banned', new.user_id, jsonb_build_object('reason', new.reason));
+    update live_participants p set status = 'kicked', left_at = coalesce(p.left_at, clock_timestamp())
+      from live_sessions s
+     where s.id = p.session_id and s.host_user_id = new.host_user_id and s.status = 'live'
+       and p.user_id = new.user_id and p.status <> 'kicked';
+  else
+    for in_session in select id from live_sessions where host_user_id = old.host_user_id and status = 'live' loop
+      perform live_record(in_session.id, 'unbanned', old.user_id);
+      update live_participants set status = 'left'
+       where session_id = in_session.id and user_id = old.user_id and status = 'kicked';
+    end loop;
+  end if;
+  return null;
+end
+$$;
+
+comment on function live_record_ban() is 'A ban takes somebody out of the host''s live session; its end lets them back in.';
+
+create or replace trigger record after insert or delete on live_bans for each row execute function live_record_ban();
+
+
+-- Batches. Each row is written in its own caller's name, so that the policies judge it as if it came alone; one that is
+-- refused does not hold up the others.
+
+create or replace function live_add_messages(batch jsonb)
+returns table (number integer, id uuid, place bigint, sent_at timestamptz, refusal text)
+language plpgsql as $$
+#variable_conflict use_column
+declare
+  item jsonb;
+begin
+  for number, item in select ordinality, value from jsonb_array_elements(batch) with ordinality order by ordinality loop
+    perform set_config('role', item ->> 'role', true), set_config('request.jwt.claims', item ->> 'claims', true);
+    id := null; place := null; sent_at := null; refusal := null;
+    begin
+      insert into live_chat_messages as m (id, session_id, participant_id, user_id, name, kind, body, data, client_id)
+      values ((item ->> 'id')::uuid, (item ->> 'session_id')::uuid, (item ->> 'participant_id')::uuid, item ->> 'user_id',
+              item ->> 'name', item ->> 'kind', item ->> 'body', item -> 'data', item ->> 'client_id')
+      on conflict do nothing
+      returning m.id, m.position, m.created_at into id, place, sent_at;
+      if id is null then
+        -- Written before: an answer that was lost, or the same client id again.
+        select m.id, m.position, m.created_at into id, place, sent_at from live_chat_messages m
+         where m.session_id = (item ->> 'session_id')::uuid
+           and (m.id = (item ->> 'id')::uuid or m.user_id = item ->> 'user_id' and m.client_id = item ->> 'client_id');
+      end if;
+    exception when insufficient_privilege or integrity_constraint_violation then
+      refusal := sqlstate;
+    end;
+    return next;
+  end loop;
+end
+$$;
+
+comment on function live_add_messages(jsonb) is 'Writes messages in order: [{"role", "claims", "id", "session_id", ...}].';
+
+create or replace function live_add_reactions(batch jsonb) returns table (number integer, refusal text)
+language plpgsql as $$
+declare
+  item jsonb;
+begin
+  for number, item in select ordinality, value from jsonb_array_elements(batch) with ordinality order by ordinality loop
+    perform set_config('role', 'authenticated', true), set_config('request.jwt.claims', item ->> 'claims', true);
+    refusal := null;
+    begin
+      insert into live_reactions as r (session_id, user_id, type, count)
+      values ((item ->> 'session_id')::uuid, item ->> 'user_id', item ->> 'type', (item ->> 'count')::bigint)
+      on conflict (session_id, user_id, type) do update set count = r.count + excluded.count, last_at = now();
+    exception when insufficient_privilege or integrity_constraint_violation then
+      refusal := sqlstate;
+    end;
+    return next;
+  end loop;
+end
+$$;
+
+comment on function live_add_reactions(jsonb) is 'Adds to the counts of many users: [{"claims", "session_id", "user_id", "type", "count"}].';
+
+
+-- Views. Each shows what its reader may see of the tables, unless it says otherwise.
+
+create or replace view live_active with (security_invoker = true) as
+  select s.id, s.host_user_id, s.host_name, s.title, s.description, s.session_type, s.started_at, s.viewer_count,
+         s.guest_count, s.peak_viewer_count, o.allow_guests, o.require_approval, o.locked
+    from live_sessions s join live_session_settings o on o.session_id = s.id
+   where s.status = 'live';
+
+comment on view live_active is 'What is on now.';
+
+create or replace view live_stage with (security_invoker = true) as
+  select session_id, id as participant_id, user_id, name, role, audio_locked, video_locked, joined_at
+    from live_participants where status = 'joined' and role <> 'viewer';
+
+comment on view live_stage is 'Who is on stage now.';
+
+-- With its owner's rights: everybody in a session may know how often it was cheered, nobody by whom.
+create or replace view live_reaction_totals as
+  select session_id, type, sum(count)::bigint as total, count(*) as users
+    from live_reactions where live_trusted() or live_attended(session_id) or live_hosts(session_id)
+   group by session_id, type;
+
+comment on view live_reaction_totals is 'Reactions by session and type.';
+
+create or replace view live_gift_totals with (security_invoker = true) as
+  select session_id, user_id, min(name) as name, sum(quantity) as gifts, sum(value)::bigint as value
+    from live_gifts where status = 'paid' group by session_id, user_id;
+
+comment on view live_gift_totals is 'Paid gifts by session and giver.';
+
+create or replace view live_timeline with (security_invoker = true) as
+  select e.id, e.session_id, e.at, e.type, e.actor_user_id, e.target_user_id,
+         case when m.id is null then e.data else e.data || jsonb_build_object('name', m.name, 'text', m.body) end as data
+    from live_events e
+    left join live_chat_messages m on e.type = 'message_sent' and m.id = (e.data ->> 'message_id')::uuid;
+
+comment on view live_timeline is 'Everything that happened in a session, with the texts of the chat.';
+
+
+-- Row-level security: first nothing is allowed, then what follows.
+
+do $$
+declare
+  item record;
+begin
+  for item in
+    select c.relname, c.relkind from pg_class c
+     where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'v')
+       and (c.relname like 'live\_%' or c.relname = 'greenroom_migrations')
+  loop
+    execute format('revoke all on %I from public, anon, authenticated', item.relname);
+    execute format('grant all on %I to service_role', item.relname);
+    continue when item.relkind = 'v';
+    execute format('alter table %I enable row level security', item.relname);
+  end loop;
+  for item in
+    select tablename, policyname from pg_policies where schemaname = current_schema()
+       and (tablename like 'live\_%' or tablename = 'greenroom_migrations')
+  loop
+    execute format('drop policy %I on %I', item.policyname, item.tablename);
+  end loop;
+  for item in
+    select c.relname from pg_class c where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r'
+       and (c.relname like 'live\_%' or c.relname = 'greenroom_migrations')
+  loop
+    execute format('create policy server on %I to service_role using (true) with check (true)', item.relname);
+  end loop;
+  for item in
+    select p.oid::regprocedure as signature from pg_proc p
+     where p.pronamespace = current_schema()::regnamespace and p.proname like 'live\_%'
+  loop
+    execute format('revoke all on function %s from public, anon, authenticated', item.signature);
+    execute format('grant execute on function %s to service_role', item.signature);
+  end loop;
+end
+$$;
+
+grant execute on function live_caller(), live_trusted(), live_role_in(uuid), live_hosts(uuid), live_moderates(uuid),
+  live_attended(uuid), live_admits(uuid), live_may_write(uuid, uuid), live_lock_session(uuid),
+  live_session_statistics(uuid), live_add_messages(jsonb), live_add_reactions(jsonb) to authenticated;
+
+grant select on live_sessions, live_session_settings, live_participants, live_guest_requests, live_chat_messages,
+  live_reactions, live_gift_catalogue, live_gifts, live_bans, live_events, live_visits, live_session_stats,
+  live_active, live_stage, live_reaction_totals, live_gift_totals, live_timeline to authenticated;
+
+-- Columns that are not named here are the triggers' own.
+grant insert (id, host_user_id, host_name, title, description, session_type, started_at),
+      update (status, ended_at, end_reason) on live_sessions to authenticated;
+grant insert (session_id, max_participants, allow_guests, require_approval, max_guests, enable_chat, enable_gifts,
+              guest_audio_default, guest_video_default, slow_mode_s, locked),
+      update (max_participants, allow_guests, require_approval, max_guests, enable_chat, enable_gifts,
+              guest_audio_default, guest_video_default, slow_mode_s, locked) on live_session_settings to authenticated;
+grant insert (id, session_id, user_id, name, role, joined_at),
+      update (name, role, status, audio_locked, video_locked, chat_silenced, joined_at, left_at)
+  on live_participants to authenticated;
+grant insert (id, session_id, participant_id, user_id, name, message, status, created_at, answered_at, kind, invited_by),
+      update (status, answered_at, answered_by) on live_guest_requests to authenticated;
+grant insert (id, session_id, participant_id, user_id, name, kind, body, data, client_id),
+      update (body, deleted_at, deleted_by) on live_chat_messages to authenticated;
+grant insert (session_id, user_id, type, count), update (count, last_at) on live_reactions to authenticated;
+grant insert (id, session_id, participant_id, user_id, name, gift_id, quantity, key, value) on live_gifts to authenticated;
+grant insert (host_user_id, user_id, session_id, name, reason, banned_by), delete on live_bans to authenticated;
+
+-- Anybody with a token sees what is on and what was on.
+create policy everybody_reads on live_sessions for select to authenticated using (true);
+create policy host_starts on live_sessions for insert to authenticated with check (host_user_id = (select live_caller()));
+create policy host_ends on live_sessions for update to authenticated
+  using (host_user_id = (select live_caller())) with check (host_user_id = (select live_caller()) and status = 'ended');
+
+create policy everybody_reads on live_session_settings for select to authenticated using (true);
+create policy host_decides on live_session_settings for insert to authenticated with check (live_hosts(session_id));
+create policy host_changes on live_session_settings for update to authenticated
+  using (live_role_in(session_id) = 'host') with check (live_role_in(session_id) = 'host');
+
+-- The stage is public to those who are in the session; its audience only to those who moderate.
+create policy themselves on live_participants for select to authenticated using (user_id = (select live_caller()));
+create policy the_room on live_participants for select to authenticated
+  using (role <> 'viewer' and live_attended(session_id) or live_moderates(session_id));
+create policy comes_in on live_participants for insert to authenticated
+  with check (user_id = (select live_caller()) and status = 'joined'
+              and (role = 'viewer' and live_admits(session_id) or role = 'host' and live_hosts(session_id)));
+create policy changes on live_participants for update to authenticated
+  using (user_id = (select live_caller()) or live_role_in(session_id) in ('host', 'cohost'))
+  with check (user_id = (select live_caller()) or live_role_in(session_id) in ('host', 'cohost'));
+
+create policy who_it_concerns on live_guest_requests for select to authenticated
+  using (user_id = (select live_caller()) or live_moderates(session_id));
+create policy asks on live_guest_requests for insert to authenticated
+  with check (
+    kind = 'request' and user_id = (select live_caller()) and live_role_in(session_id) = 'viewer'
+    and exists (select from live_participants p where p.id = participant_id and p.user_id = (select live_caller()))
+    and exists (select from live_session_settings o
+                 where o.session_id = live_guest_requests.session_id and o.allow_guests
+                   and (status = 'pending' or status = 'approved' and not o.require_approval))
+  );
+create policy invites on live_guest_requests for insert to authenticated
+  with check (
+    kind = 'invitation' and status = 'pending' and invited_by = (select live_caller())
+    and live_role_in(session_id) in ('host', 'cohost')
+    and exists (select from live_participants p
+                 where p.id = participant_id and p.user_id = live_guest_requests.user_id and p.role = 'viewer')
+  );
+create policy answers on live_guest_requests for update to authenticated
+  using (user_id = (select live_caller()) or live_role_in(session_id) in ('host', 'cohost'))
+  with check (user_id = (select live_caller()) or live_role_in(session_id) in ('host', 'cohost'));
+
+create policy the_room on live_chat_messages for select to authenticated
+  using (live_attended(session_id) or live_hosts(session_id));
+create policy writes on live_chat_messages for insert to authenticated
+  with check (kind = 'message' and user_id = (select live_caller()) and live_may_write(session_id, participant_id)
+              and deleted_at is null);
+create policy deletes on live_chat_messages for update to authenticated
+  using (user_id = (select live_caller()) or live_moderates(session_id))
+  with check (user_id = (select live_caller()) or live_moderates(session_id));
+
+create policy themselves on live_reactions for select to authenticated using (user_id = (select live_caller()));
+create policy reacts on live_reactions for insert to authenticated
+  with check (user_id = (select live_caller()) and live_role_in(session_id) is not null);
+create policy reacts_again on live_reactions for update to authenticated
+  using (user_id = (select live_caller()) and live_role_in(session_id) is not null)
+  with check (user_id = (select live_caller()) and live_role_in(session_id) is not null);
+
+create policy everybody_reads on live_gift_catalogue for select to authenticated using (active);
+
+create policy the_room on live_gifts for select to authenticated
+  using (user_id = (select live_caller())
+         or status = 'paid' and (live_attended(session_id) or live_hosts(session_id)));
+create policy gives on live_gifts for insert to authenticated
+  with check (
+    status = 'pending' and user_id = (select live_caller()) and live_role_in(session_id) is not null
+    and exists (select from live_participants p where p.id = participant_id and p.user_id = (select live_caller()))
+    and exists (select from live_session_settings o where o.session_id = live_gifts.session_id and o.enable_gifts)
+  );
+
+create policy moderators_read on live_bans for select to authenticated
+  using (host_user_id = (select live_caller()) or live_moderates(session_id));
+create policy moderators_ban on live_bans for insert to authenticated
+  with check (
+    banned_by = (select live_caller()) and live_role_in(session_id) in ('host', 'cohost')
+    and exists (select from live_sessions s where s.id = session_id and s.host_user_id = live_bans.host_user_id)
+    and (host_user_id = (select live_caller()) or user_id not in (
+           select p.user_id from live_participants p where p.session_id = live_bans.session_id and p.role in ('host', 'cohost')))
+  );
+create policy moderators_unban on live_bans for delete to authenticated
+  using (host_user_id = (select live_caller())
+         or exists (select from live_sessions s where s.host_user_id = live_bans.host_user_id and s.status = 'live'
+                       and live_role_in(s.id) = 'cohost'));
+
+create policy moderators_read on live_events for select to authenticated using (live_moderates(session_id));
+create policy moderators_read on live_visits for select to authenticated
+  using (user_id = (select live_caller()) or live_moderates(session_id));
+create policy the_room on live_session_stats for select to authenticated
+  using (live_attended(session_id) or live_hosts(session_id));

@@ -17,9 +17,9 @@ def schema_file() -> Path:
     return _asset("schema.sql")
 
 
-def migrations_dir() -> Path:
-    """The folder of the numbered changes since then; absent as long as there are none."""
-    return _asset("migrations")
+def schema_changes_dir() -> Path:
+    """The folder of the numbered changes that older databases need."""
+    return _PACKAGE / "schema_changes"
 
 
 def _asset(name: str) -> Path:

@@ -1,4 +1,8 @@
-"""Brings a database to this version: `schema.sql` is migration 1, later ones are numbered files beside it.
+"""Makes a database, or brings an old one to this version.
+
+An empty database gets `schema.sql`. An older one gets the numbered files of `schema_changes/` that it lacks, and then
+the rules: the part of `schema.sql` that replaces what is there (functions, triggers, views, policies) and that is run
+again whenever it has changed. A test holds both ways to the same result.
 
 Several servers may start at once on one database. The one that holds an advisory lock migrates; the others poll for it
 rather than wait inside PostgreSQL, where a blocked session would hold up `CREATE INDEX CONCURRENTLY`. The lock belongs
@@ -28,6 +32,9 @@ MIGRATION_TIMEOUT_S = 3600.0
 """A pool's own limit is meant for the queries of a request; an index on a large table takes its time."""
 
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
+_RULES_BEGIN = "\n-- Rules:"
+_RULES_VERSION = 0
+"""The row of `greenroom_migrations` that says which rules are in force."""
 
 
 class MigrationError(Exception):
@@ -48,67 +55,99 @@ class Migration:
         return hashlib.sha256(statements.encode()).hexdigest()
 
 
-def available(schema: Path | None = None, folder: Path | None = None) -> list[Migration]:
-    """All migrations in order: the schema file, then `NNNN_name.sql` in `folder` (which need not exist).
+@dataclass(frozen=True)
+class Schema:
+    """The database as this version wants it, and how older ones become that."""
+
+    whole: str
+    """SQL that makes an empty database into it."""
+    changes: tuple[Migration, ...]
+    """All versions in order, from 1."""
+
+    @property
+    def rules(self) -> Migration:
+        """What `whole` has from the line "-- Rules:" on; empty without such a line."""
+        return Migration(_RULES_VERSION, "rules", self.whole.partition(_RULES_BEGIN)[2].partition("\n")[2])
+
+
+def available(schema: Path | None = None, folder: Path | None = None) -> Schema:
+    """What this version brings: the schema file, and `NNNN_name.sql` in `folder`.
 
     Raises `MigrationError` where a number is missing or used twice.
     """
-    schema, folder = schema or assets.schema_file(), folder or assets.migrations_dir()
-    migrations = [Migration(1, "schema", schema.read_text(encoding="utf-8"))]
+    schema, folder = schema or assets.schema_file(), folder or assets.schema_changes_dir()
+    changes: list[Migration] = []
     for path in sorted(folder.glob("*.sql")):
         match = _FILE_NAME.fullmatch(path.name)
-        if match is None or int(match[1]) != len(migrations) + 1:
-            raise MigrationError(f"the migration {path.name} is not number {len(migrations) + 1:04}")
-        migrations.append(Migration(int(match[1]), match[2], path.read_text(encoding="utf-8")))
-    return migrations
+        if match is None or int(match[1]) != len(changes) + 1:
+            raise MigrationError(f"the migration {path.name} is not number {len(changes) + 1:04}")
+        changes.append(Migration(int(match[1]), match[2], path.read_text(encoding="utf-8")))
+    return Schema(schema.read_text(encoding="utf-8"), tuple(changes))
 
 
-async def migrate(connection: asyncpg.Connection, migrations: list[Migration] | None = None) -> int:
-    """Apply what is missing, each migration in a transaction of its own; return how many were applied.
+async def migrate(connection: asyncpg.Connection, schema: Schema | None = None) -> list[str]:
+    """Apply what is missing, each step in a transaction of its own; return what was done, in words.
 
     Raises `MigrationError` for a database that is newer than this code or was changed behind its back, when a
     migration fails, and when another server holds the lock for longer than a minute.
     """
-    wanted = available() if migrations is None else migrations
+    wanted = available() if schema is None else schema
     deadline = asyncio.get_running_loop().time() + LOCK_TIMEOUT_S
-    applied = 0
+    done: list[str] = []
     while True:
-        progress = await _apply_next(connection, wanted)
-        if progress is True:
-            applied += 1
-        elif progress is False:
-            return applied
-        elif asyncio.get_running_loop().time() > deadline:
+        async with connection.transaction():
+            if await connection.fetchval("select pg_try_advisory_xact_lock($1)", LOCK_KEY):
+                step = await _next_step(connection, wanted)
+                if step is None:
+                    return done
+                done.append(step)
+                continue
+        if asyncio.get_running_loop().time() > deadline:
             raise MigrationError("another server has been migrating the database for more than a minute")
-        else:
-            await asyncio.sleep(LOCK_POLL_S)
+        await asyncio.sleep(LOCK_POLL_S)
 
 
-async def _apply_next(connection: asyncpg.Connection, migrations: list[Migration]) -> bool | None:
-    """True: one was applied. False: nothing is missing. None: another server is at it."""
-    async with connection.transaction():
-        if not await connection.fetchval("select pg_try_advisory_xact_lock($1)", LOCK_KEY):
-            return None
-        done = await _applied(connection)
-        _check(done, migrations)
-        if len(done) == len(migrations):
-            return False
-        migration = migrations[len(done)]
-        logger.info("applying migration %d (%s)", migration.version, migration.name)
-        try:
-            await connection.execute(migration.sql, timeout=MIGRATION_TIMEOUT_S)
-        except asyncpg.PostgresError as error:
-            raise MigrationError(f"migration {migration.version} ({migration.name}) failed: {error}") from error
-        await connection.execute(
-            "insert into greenroom_migrations (version, name, checksum) values ($1, $2, $3)",
-            migration.version,
-            migration.name,
-            migration.checksum,
-        )
-        return True
+async def _next_step(connection: asyncpg.Connection, schema: Schema) -> str | None:
+    """Do one thing that is missing, and say what it was. Runs in a transaction, with the lock."""
+    rows = await _recorded(connection)
+    applied = [(version, checksum) for version, checksum in rows if version != _RULES_VERSION]
+    _check(applied, schema.changes)
+    if not applied:
+        await _run(connection, Migration(len(schema.changes), "the schema", schema.whole))
+        for change in (*schema.changes, schema.rules):
+            await _record(connection, change)
+        return f"made the database, at version {len(schema.changes)}"
+    if len(applied) < len(schema.changes):
+        change = schema.changes[len(applied)]
+        await _run(connection, change)
+        await _record(connection, change)
+        return f"applied migration {change.version} ({change.name})"
+    if (_RULES_VERSION, schema.rules.checksum) not in rows:
+        await _run(connection, schema.rules)
+        await _record(connection, schema.rules)
+        return "renewed the rules"
+    return None
 
 
-async def _applied(connection: asyncpg.Connection) -> list[tuple[int, str]]:
+async def _run(connection: asyncpg.Connection, migration: Migration) -> None:
+    logger.info("migrating the database: %s (%d)", migration.name, migration.version)
+    try:
+        await connection.execute(migration.sql, timeout=MIGRATION_TIMEOUT_S)
+    except asyncpg.PostgresError as error:
+        raise MigrationError(f"migration {migration.version} ({migration.name}) failed: {error}") from error
+
+
+async def _record(connection: asyncpg.Connection, migration: Migration) -> None:
+    await connection.execute(
+        "insert into greenroom_migrations (version, name, checksum) values ($1, $2, $3) "
+        "on conflict (version) do update set checksum = excluded.checksum, applied_at = now()",
+        migration.version,
+        migration.name,
+        migration.checksum,
+    )
+
+
+async def _recorded(connection: asyncpg.Connection) -> list[tuple[int, str]]:
     if await connection.fetchval("select to_regclass('greenroom_migrations')") is None:
         await connection.execute(
             """
@@ -127,14 +166,14 @@ async def _applied(connection: asyncpg.Connection) -> list[tuple[int, str]]:
     return [(row["version"], row["checksum"]) for row in rows]
 
 
-def _check(done: list[tuple[int, str]], migrations: list[Migration]) -> None:
-    if done and done[-1][0] > len(migrations):
+def _check(applied: list[tuple[int, str]], changes: tuple[Migration, ...]) -> None:
+    if applied and applied[-1][0] > len(changes):
         raise MigrationError(
-            f"the database is at version {done[-1][0]}, this Greenroom knows {len(migrations)}: use a newer Greenroom"
+            f"the database is at version {applied[-1][0]}, this Greenroom knows {len(changes)}: use a newer Greenroom"
         )
-    for (version, checksum), migration in zip(done, migrations, strict=False):
-        if version != migration.version or checksum != migration.checksum:
+    for (version, checksum), change in zip(applied, changes, strict=False):
+        if version != change.version or checksum != change.checksum:
             raise MigrationError(
-                f"the database's version {migration.version} was made from another {migration.name} than this "
+                f"the database's version {change.version} was made from another {change.name} than this "
                 "Greenroom's: use the Greenroom that made it, or a new database"
             )

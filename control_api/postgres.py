@@ -171,12 +171,13 @@ class EmbeddedPostgres:
         return [str(self._binaries / "postgres"), "-D", str(folder.cluster), *settings]
 
     async def _ensure_database(self, folder: PostgresFolder) -> None:
-        """The role is no superuser: those bypass row-level security."""
+        """The role is no superuser: those bypass row-level security. It makes the roles that schema.sql speaks of."""
         try:
             connection = await asyncpg.connect(_url(folder, "postgres", "postgres"), timeout=START_TIMEOUT_S)
             try:
                 if not await connection.fetchval("select 1 from pg_roles where rolname = $1", ROLE):
                     await connection.execute(f"create role {ROLE} login")
+                await connection.execute(f"alter role {ROLE} createrole")
                 if not await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE):
                     await connection.execute(f"create database {DATABASE} owner {ROLE}")
             finally:

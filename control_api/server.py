@@ -16,14 +16,14 @@ from sfu.worker.pool import WorkerPool
 from signaling.registry import ServiceConfig
 from signaling.service import RoomService
 
-from . import assets, migrations
+from . import assets
 from .app import create_app
-from .auth import Authenticator, load_or_create_secret
 from .health import ServerHealth
 from .postgres import EmbeddedPostgres
 from .settings import Settings
 from .shutdown import stop_on_signals
 from .store import Database, PostgresStore
+from .token_setup import open_authenticator
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ HTTP_SHUTDOWN_TIMEOUT_S = 3.0
 async def serve(settings: Settings) -> int:
     """Run the server until SIGINT or SIGTERM. Returns the exit code, 0.
 
-    Raises what the command line tells the operator: `SecretFileError`, `PostgresError`, `MigrationError`,
+    Raises what the command line tells the operator: `KeySetupError`, `PostgresError`, `MigrationError`,
     `StoreUnavailable`, `MediaError`, and `OSError` for a port that is taken.
     """
     stop = stop_on_signals()
@@ -67,20 +67,16 @@ async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, str]) -> st
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> str:
     """Start everything; `stack` undoes it. Returns the page's URL."""
-    secret = settings.jwt_secret
-    authenticator = Authenticator(
-        secret.get_secret_value().encode() if secret is not None else load_or_create_secret(settings.data_dir)
-    )
+    authenticator = await open_authenticator(settings, stack)
     dsn = settings.database_url
     if dsn is None:
         postgres = EmbeddedPostgres(settings.data_dir)
         dsn = await postgres.start()
         stack.push_async_callback(postgres.stop)
     database = Database(dsn)
+    await database.migrate()
     await database.connect()
     stack.push_async_callback(database.close)
-    async with database.connection() as connection:
-        await migrations.migrate(connection)
 
     pool = WorkerPool([_worker_config(settings, index) for index in range(settings.workers)])
     await pool.start()

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from . import messages
+from .counters import OTHER
 from .errors import ErrorCode, LiveError
 from .handlers import CLOSING, HANDLERS, Caller
 from .messages import Message
 from .outbox import Closing, Outbox, TokenBucket
 from .ports import Identity
-from .protocol import PROTOCOL_VERSION, BadMessage, CloseCode, Hello, decode, parse, request_id
+from .protocol import CLIENT_MESSAGES, PROTOCOL_VERSION, BadMessage, CloseCode, Hello, decode, parse, request_id
 from .rates import Spend, unlimited
 from .service import RoomService
 
@@ -49,7 +50,7 @@ class ConnectionLimits:
     """How long a peer may take to read what was sent before the close."""
 
 
-Verify = Callable[[str], Identity]
+Verify = Callable[[str], Awaitable[Identity]]
 """Tells whose token it is. Raises `LiveError`."""
 
 # Refusals of `hello` after which the same client need not try again on this socket.
@@ -57,6 +58,7 @@ _HELLO_CLOSES: Final[dict[ErrorCode, CloseCode]] = {
     "token_missing": CloseCode.UNAUTHORIZED,
     "token_invalid": CloseCode.UNAUTHORIZED,
     "token_expired": CloseCode.UNAUTHORIZED,
+    "forbidden": CloseCode.UNAUTHORIZED,
     "kicked": CloseCode.KICKED,
     "session_not_found": CloseCode.SESSION_NOT_FOUND,
     "session_ended": CloseCode.SESSION_ENDED,
@@ -83,6 +85,7 @@ class Connection:
         self._limits = limits or ConnectionLimits()
         self._spend = spend
         self._clock = clock
+        self._counters = service.counters
         self._bucket = TokenBucket(self._limits.rate, self._limits.burst, clock())
         self._outbox = Outbox(self._limits.outbox_messages, self._limits.outbox_bytes)
         self._writer: asyncio.Task[None] | None = None
@@ -90,6 +93,12 @@ class Connection:
         self._holding = False
         """The reply to the current request has to go out before the socket closes."""
         self._held: Closing | None = None
+        self._close_code: int | None = None
+
+    @property
+    def close_code(self) -> int | None:
+        """With which this side closed the socket; None while it did not, or where the peer was first."""
+        return self._close_code
 
     async def run(self) -> None:
         self._writer = asyncio.get_running_loop().create_task(self._write())
@@ -102,6 +111,7 @@ class Connection:
             if caller is not None:
                 self._service.detach(caller.identity, self._session_id, self)
             self._release()
+            self._close_code = self._outbox.finished_with
             self.close(CloseCode.LEFT, "")
             await asyncio.wait({self._writer})
             if self._deadline is not None:
@@ -110,7 +120,10 @@ class Connection:
     # As `Link`
 
     def send(self, frame: bytes) -> None:
+        self._counters.frames_out += 1
+        self._counters.bytes_out += len(frame)
         if not self._outbox.put(frame):
+            self._counters.slow_readers += 1
             logger.info("a reader of session %s is too slow", self._session_id)
             self._outbox.clear()
             self._outbox.finish(CloseCode.LIMIT_EXCEEDED, "too_slow")
@@ -152,7 +165,7 @@ class Connection:
         try:
             message = parse(value)
             assert isinstance(message, Hello)
-            identity = self._verify(message.token)
+            identity = await self._verify(message.token)
             self._spend(identity, message.rate)
             await self._service.attach(identity, self._session_id, self, message.resume, identifier)
         except LiveError as failure:
@@ -177,7 +190,9 @@ class Connection:
         try:
             if isinstance(frame, bytes):
                 raise BadMessage("a binary frame")
-            return decode(frame)
+            value = decode(frame)
+            self._counters.frames_in[value["type"] if value["type"] in CLIENT_MESSAGES else OTHER] += 1
+            return value
         except BadMessage:
             self.close(CloseCode.BAD_MESSAGE, "bad_message")
             return None

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from sfu.rtp.parameters import MediaKind
 from sfu.worker.messages import TransportState, TransportStats
 
+from .counters import Counters, Direction, TransportWatch
 from .extensions import RoomExtensions
 from .messages import Message
 from .model import Source
@@ -73,7 +74,9 @@ class MediaPeer(Protocol):
 class RoomMedia:
     """Implements `ports.MediaListener`. Opens its `MediaRoom` when first needed, and a new one when a worker dies."""
 
-    def __init__(self, room_id: str, plane: MediaPlane, events: MediaEvents, timings: MediaTimings) -> None:
+    def __init__(
+        self, room_id: str, plane: MediaPlane, events: MediaEvents, timings: MediaTimings, counters: Counters
+    ) -> None:
         self.events = events
         self.timings = timings
         self.extensions = RoomExtensions()
@@ -85,7 +88,9 @@ class RoomMedia:
         self._generation = 0
         self._opening: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
-        self._watchers: dict[str, Callable[[TransportState], None]] = {}
+        self._watchers: dict[str, tuple[TransportWatch, Callable[[TransportState], None]]] = {}
+        """By transport id."""
+        self._counters = counters
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stats: asyncio.Task[tuple[TransportStats, ...]] | None = None
         self._stats_at = 0.0
@@ -102,12 +107,16 @@ class RoomMedia:
                 raise MediaError("no_worker", "no media worker took the room in time")
         return self._room
 
-    def watch(self, transport_id: str, changed: Callable[[TransportState], None]) -> None:
-        self._watchers[transport_id] = changed
+    def watch(self, transport_id: str, direction: Direction, changed: Callable[[TransportState], None]) -> None:
+        """Be told about a transport that was just made."""
+        watch = TransportWatch(self._counters, direction, asyncio.get_running_loop().time())
+        self._watchers[transport_id] = (watch, changed)
 
     async def close_transport(self, room: MediaRoom, transport_id: str) -> None:
         """Close a transport of `room`, whatever state it is in."""
-        self._watchers.pop(transport_id, None)
+        watcher = self._watchers.pop(transport_id, None)
+        if watcher is not None:
+            watcher[0].closed()
         with contextlib.suppress(MediaError):
             await room.close_transport(transport_id)
 
@@ -142,6 +151,7 @@ class RoomMedia:
     async def close(self) -> None:
         """Give the router back. Peers are closed by their room."""
         self._closed.set()
+        self._forget_watchers()
         room, self._room = self._room, None
         if room is not None:
             with contextlib.suppress(MediaError):
@@ -152,7 +162,9 @@ class RoomMedia:
     def transport_state_changed(self, transport_id: str, state: TransportState) -> None:
         watcher = self._watchers.get(transport_id)
         if watcher is not None:
-            watcher(state)
+            watch, changed = watcher
+            watch.changed(state, asyncio.get_running_loop().time())
+            changed(state)
 
     def media_lost(self) -> None:
         self._generation += 1
@@ -161,7 +173,7 @@ class RoomMedia:
         logger.warning("room %s lost its worker", self._room_id)
         self._room = None
         self._stats = None
-        self._watchers.clear()
+        self._forget_watchers()
         publishers = {producer.participant_id for producer in self.producers.values()}
         for peer in self.peers.values():
             peer.forget()
@@ -170,6 +182,11 @@ class RoomMedia:
         for participant_id in publishers:
             self.events.sources_changed(participant_id)
         self._open_soon()
+
+    def _forget_watchers(self) -> None:
+        for watch, _ in self._watchers.values():
+            watch.closed()
+        self._watchers.clear()
 
     def _open_soon(self) -> None:
         if self._opening is None or self._opening.done():

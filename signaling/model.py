@@ -14,6 +14,8 @@ MAX_GUESTS = 20
 SessionType = Literal["camera", "screen", "audio"]
 Source = Literal["camera", "microphone", "screen", "screen_audio"]
 RequestStatus = Literal["pending", "approved", "rejected", "cancelled", "expired"]
+RequestKind = Literal["request", "invitation"]
+"""Who asked: the viewer, or a host or cohost."""
 ParticipantStatus = Literal["joined", "left", "kicked"]
 _STORABLE = r"^[^\x00]*$"
 """NUL is the one character that PostgreSQL's text can't hold."""
@@ -43,6 +45,10 @@ class SessionSettings(BaseModel):
     guest_audio_default: bool = True
     """Whether a guest comes on stage with the microphone on."""
     guest_video_default: bool = True
+    slow_mode_s: int = Field(default=0, ge=0, le=3600)
+    """Seconds between two chat messages of one viewer or guest; 0: no limit."""
+    locked: bool = False
+    """Nobody new comes in; who was in before may come back."""
 
 
 class SessionRecord(BaseModel):
@@ -81,6 +87,8 @@ class ParticipantRecord(BaseModel):
     audio_locked: bool = False
     """Muted by the host; survives a restart."""
     video_locked: bool = False
+    chat_silenced: bool = False
+    """May not write in the chat; survives leaving and a restart."""
     joined_at: datetime
     left_at: datetime | None = None
 
@@ -99,4 +107,7 @@ class GuestRequestRecord(BaseModel):
     created_at: datetime
     answered_at: datetime | None = None
     answered_by: str | None = None
-    """User id of the host or cohost."""
+    """User id of who answered; None where no approval was needed."""
+    kind: RequestKind = "request"
+    invited_by: str | None = None
+    """User id of the host or cohost who asked a viewer up."""

@@ -23,7 +23,12 @@ class Outbox:
         self._entries: deque[bytes | Closing] = deque()
         self._bytes = 0
         self._filled = asyncio.Event()
-        self.finished = False
+        self.finished_with: int | None = None
+        """The close code, once it is decided that the socket closes."""
+
+    @property
+    def finished(self) -> bool:
+        return self.finished_with is not None
 
     def put(self, frame: bytes) -> bool:
         """False where the frame does not fit any more: the reader is too slow."""
@@ -39,7 +44,7 @@ class Outbox:
     def finish(self, code: int, reason: str) -> None:
         """Close after what is queued. Only the first call counts."""
         if not self.finished:
-            self.finished = True
+            self.finished_with = code
             self._entries.append(Closing(code, reason))
             self._filled.set()
 

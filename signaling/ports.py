@@ -19,6 +19,7 @@ from sfu.worker.messages import (
     TransportStats,
 )
 
+from .errors import ErrorCode
 from .model import GuestRequestRecord, ParticipantRecord, Role, SessionRecord, SessionSettings
 
 
@@ -67,8 +68,31 @@ class StoreUnavailable(Exception):
     """The database can't be reached now; nothing was changed."""
 
 
+class StoreRefused(Exception):
+    """The database did not let the caller do this, though the room service would have; nothing was changed."""
+
+    def __init__(self, code: ErrorCode) -> None:
+        self.code: ErrorCode = code
+        super().__init__(code)
+
+
+class Identity(BaseModel):
+    """Who calls, as a verified token says it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    user_id: str
+    name: str
+    session_id: str | None = None
+    """The only session that the token is good for; None: all."""
+
+
 class Store(Protocol):
-    """Sessions, participants and requests. Every method is one transaction and may raise `StoreUnavailable`."""
+    """Sessions, participants and requests. Every method is one transaction and may raise `StoreUnavailable` or, in a
+    caller's name, `StoreRefused`."""
+
+    def acting_as(self, caller: Identity) -> Store:
+        """The same store in the name of a caller. Without one it is the server itself that asks."""
 
     async def create_session(self, session: SessionRecord, host: ParticipantRecord) -> None: ...
     async def end_session(self, session_id: str, reason: str, at: datetime) -> None:
@@ -80,18 +104,9 @@ class Store(Protocol):
     async def upsert_participant(self, participant: ParticipantRecord) -> None: ...
     async def set_role(self, session_id: str, participant_id: str, role: Role) -> None: ...
     async def participants(self, session_id: str) -> list[ParticipantRecord]: ...
-    async def save_request(self, request: GuestRequestRecord, role: Role | None = None) -> None:
-        """Insert or update a request and, in the same transaction, give its participant `role` where that is given."""
+    async def save_request(self, request: GuestRequestRecord) -> None:
+        """Insert or answer a request. Its approval makes the participant a guest, in the same transaction."""
 
     async def requests(self, session_id: str) -> list[GuestRequestRecord]: ...
     async def live_session_ids(self) -> list[str]:
         """Sessions that the database calls live, for recovery after a restart."""
-
-
-class Identity(BaseModel):
-    """Who calls, as a verified token says it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    user_id: str
-    name: str

@@ -122,7 +122,7 @@ class Publisher:
         room = connection.room
         if plan.first:
             connection.transport = await room.create_transport(connection.id)
-            self._media.watch(connection.id, lambda state: self._transport_changed(connection, state))
+            self._media.watch(connection.id, "publish", lambda state: self._transport_changed(connection, state))
             await room.connect_transport(connection.id, plan.remote)
         assert connection.transport is not None
         for sent in plan.ended:

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID, uuid5
 
+from .counters import Counters
 from .errors import LiveError
 from .media import MediaTimings
 from .messages import IceServer
 from .model import SessionRecord
-from .ports import MediaPlane, Store, StoreUnavailable
+from .ports import Identity, MediaPlane, Store, StoreRefused, StoreUnavailable
 from .room import Room
 
 Result = TypeVar("Result")
@@ -41,6 +42,7 @@ class Registry:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config or ServiceConfig()
+        self.counters = Counters()
         self._store = store
         self._plane = plane
         self._clock = clock
@@ -48,33 +50,45 @@ class Registry:
         self._hosting: dict[str, str] = {}
         """Session id by the host's user id: one live session per host. Set before the store is asked."""
 
+    @property
+    def session_count(self) -> int:
+        """Live sessions of this process."""
+        return len(self._rooms)
+
     def _new_room(self, session: SessionRecord) -> Room:
-        return Room(session, self._plane, self.config.media)
+        return Room(session, self._plane, self.config.media, self.counters)
 
     def _live_room(self, session_id: str) -> Room | None:
         return self._rooms.get(session_id)
 
-    async def _room(self, session_id: str) -> Room:
+    def _store_as(self, caller: Identity | None) -> Store:
+        """The store in the name of a caller, or of the server itself."""
+        return self._store if caller is None else self._store.acting_as(caller)
+
+    async def _room(self, identity: Identity, session_id: str) -> Room:
         """Raises `LiveError`: `session_ended`, `session_not_found`, `database_unavailable`."""
         room = self._rooms.get(session_id)
         if room is not None:
             return room
-        await self._ended_session(session_id)
+        await self._ended_session(identity, session_id)
         raise LiveError("session_ended")
 
-    async def _ended_session(self, session_id: str) -> SessionRecord:
-        record = await stored(self._store.get_session(session_id)) if is_uuid(session_id) else None
+    async def _ended_session(self, identity: Identity, session_id: str) -> SessionRecord:
+        known = is_uuid(session_id)
+        record = await stored(self._store_as(identity).get_session(session_id)) if known else None
         if record is None or record.status == "live":
             raise LiveError("session_not_found")
         return record
 
 
 async def stored(call: Awaitable[Result]) -> Result:
-    """The store's answer. Raises `LiveError` `database_unavailable`."""
+    """The store's answer. Raises `LiveError`: `database_unavailable`, or why the database refused."""
     try:
         return await call
     except StoreUnavailable:
         raise LiveError("database_unavailable") from None
+    except StoreRefused as refusal:
+        raise LiveError(refusal.code) from refusal
 
 
 def is_uuid(text: str) -> bool:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from sfu.rtp.parameters import MediaKind
 
 from . import messages
+from .counters import Counters, SessionTally
 from .errors import LiveError
 from .gate import Gate
 from .media import MediaTimings, RoomMedia
@@ -24,6 +25,7 @@ from .protocol import CloseCode
 COUNTS_INTERVAL_S = 1.0
 REMEMBERED_ANSWERS = 1000
 """Answered requests whose ids are still told from unknown ones."""
+OTHER_SESSION = "This token is for another session."
 
 
 class Room:
@@ -33,7 +35,10 @@ class Room:
     there is nothing to undo, and nobody notices.
     """
 
-    def __init__(self, session: SessionRecord, plane: MediaPlane, timings: MediaTimings) -> None:
+    def __init__(
+        self, session: SessionRecord, plane: MediaPlane, timings: MediaTimings, counters: Counters | None = None
+    ) -> None:
+        counters = counters or Counters()
         self.gate = Gate()
         self.members: dict[str, Participant] = {}
         """By participant id."""
@@ -44,7 +49,8 @@ class Room:
         """User ids."""
         self.requests: dict[str, GuestRequestRecord] = {}
         """Pending ones by id."""
-        self.media = RoomMedia(session.id, plane, self, timings)
+        self.media = RoomMedia(session.id, plane, self, timings, counters)
+        self.tally = SessionTally(counters)
         self._session = session
         self._answered: OrderedDict[str, None] = OrderedDict()
         self._reserved_seats = 0
@@ -79,9 +85,8 @@ class Room:
             raise LiveError("session_ended")
 
     def member(self, identity: Identity) -> Participant:
-        """The caller. Raises `LiveError`: `session_ended`, `kicked`, `not_joined`."""
-        self.require_live()
-        self.require_not_kicked(identity.user_id)
+        """The caller. Raises `LiveError`: `not_joined`, and what `require_admitted` does."""
+        self.require_admitted(identity)
         member = self.by_user.get(identity.user_id)
         if member is None:
             raise LiveError("not_joined")
@@ -93,6 +98,13 @@ class Room:
         if member is None:
             raise LiveError("participant_not_found")
         return member
+
+    def require_admitted(self, identity: Identity) -> None:
+        """Raises `LiveError`: `forbidden` for a token of another session, `session_ended`, `kicked`."""
+        if identity.session_id not in (None, self.id):
+            raise LiveError("forbidden", OTHER_SESSION)
+        self.require_live()
+        self.require_not_kicked(identity.user_id)
 
     def require_not_kicked(self, user_id: str) -> None:
         if user_id in self.kicked:
@@ -147,8 +159,15 @@ class Room:
     def finish(self, ended: SessionRecord) -> None:
         """The session has ended: tell everybody and close the sockets."""
         self._session = ended
+        self._close_tally(ended)
         self.tell_all(messages.session_ended(ended.end_reason or ""))
         self.close_links(CloseCode.SESSION_ENDED, "session_ended")
+
+    def _close_tally(self, ended: SessionRecord) -> None:
+        duration_s = ((ended.ended_at or ended.started_at) - ended.started_at).total_seconds()
+        # Everybody but the host, who can't leave.
+        audience = len(self.members) + len(self.former) - 1
+        self.tally.ended(ended.end_reason or "", duration_s, audience)
 
     def close_links(self, code: CloseCode, reason: str) -> None:
         if self._counts_timer is not None:
@@ -223,6 +242,9 @@ class Room:
         self._send(member, messages.roster(self.visible_to(member), self.requests_for(member)))
 
     def counts_changed(self) -> None:
+        """Somebody came, left, or went on or off the stage."""
+        guests = [member.id for member in self.members.values() if member.role in GUEST_SLOTS]
+        self.tally.present(len(self.members) - len(guests) - 1, guests)
         if self._counts_timer is None and self.live:
             loop = asyncio.get_running_loop()
             delay_s = max(0.0, self._counts_told_at + COUNTS_INTERVAL_S - loop.time())

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from . import messages
 from .errors import LiveError
+from .join_tokens import JoinTokenVerbs
 from .messages import Message, ParticipantView, Welcome
 from .model import ParticipantRecord, Role, SessionRecord, SessionSettings, SessionType, Source
 from .participant import Link, Participant
@@ -18,7 +19,7 @@ from .room import Room
 from .upkeep import Upkeep
 
 
-class RoomService(Upkeep):
+class RoomService(JoinTokenVerbs, Upkeep):
     """Verbs take who calls and the session's id, and may raise `LiveError`.
 
     `open` first, `close` at the end. All of it runs on one event loop.
@@ -53,7 +54,7 @@ class RoomService(Upkeep):
         self._hosting[identity.user_id] = session.id
         try:
             await self._end_orphans()
-            await stored(self._store.create_session(session, host))
+            await stored(self._store_as(identity).create_session(session, host))
         except BaseException:
             del self._hosting[identity.user_id]
             # Where only the database's answer was lost there is now a row that is live and has no room.
@@ -70,29 +71,29 @@ class RoomService(Upkeep):
 
     async def leave(self, identity: Identity, session_id: str) -> None:
         """Leave the session. The host can't: `forbidden`."""
-        room = await self._room(session_id)
+        room = await self._room(identity, session_id)
         async with room.gate.user(identity.user_id):
             me = room.member(identity)
             require(me.role, "leave")
-            await self._depart(room, me, "left")
+            await self._depart(room, me, "left", identity)
 
     async def end(self, identity: Identity, session_id: str) -> SessionRecord:
-        room = await self._room(session_id)
+        room = await self._room(identity, session_id)
         require(room.member(identity).role, "end")
-        return await self._finish(room, "ended_by_host")
+        return await self._finish(room, "ended_by_host", identity)
 
-    async def list_active(self, limit: int, offset: int) -> list[SessionRecord]:
+    async def list_active(self, identity: Identity, limit: int, offset: int) -> list[SessionRecord]:
         """Live sessions, newest first."""
-        return await stored(self._store.active_sessions(limit, offset))
+        return await stored(self._store_as(identity).active_sessions(limit, offset))
 
-    async def get_session(self, session_id: str) -> SessionRecord:
+    async def get_session(self, identity: Identity, session_id: str) -> SessionRecord:
         """Live or ended."""
         room = self._rooms.get(session_id)
-        return room.session if room is not None else await self._ended_session(session_id)
+        return room.session if room is not None else await self._ended_session(identity, session_id)
 
     async def participants(self, identity: Identity, session_id: str) -> list[ParticipantView]:
         """Whom the caller, who has to be in the session, may see."""
-        room = await self._room(session_id)
+        room = await self._room(identity, session_id)
         return room.visible_to(room.member(identity))
 
     # Sockets
@@ -179,22 +180,21 @@ class RoomService(Upkeep):
     # Inside
 
     async def _me(self, identity: Identity, session_id: str, action: Action | None = None) -> Participant:
-        me = (await self._room(session_id)).member(identity)
+        me = (await self._room(identity, session_id)).member(identity)
         if action is not None:
             require(me.role, action)
         return me
 
     async def _enter(self, identity: Identity, session_id: str) -> tuple[Room, Participant]:
-        room = await self._room(session_id)
+        room = await self._room(identity, session_id)
         async with room.gate.user(identity.user_id):
-            room.require_live()
-            room.require_not_kicked(identity.user_id)
+            room.require_admitted(identity)
             member = room.by_user.get(identity.user_id)
             if member is None:
                 with room.reserved_seat():
                     former = room.former.get(identity.user_id)
                     record = _new_participant(room.id, identity, Role.VIEWER, former)
-                    await stored(self._store.upsert_participant(record))
+                    await stored(self._store_as(identity).upsert_participant(record))
                     member = room.add(record, self._clock() + self.config.first_connect_grace_s)
                 room.tell_joined(member)
                 room.counts_changed()
@@ -212,5 +212,6 @@ def _new_participant(
         role=role,
         audio_locked=former.audio_locked if former else False,
         video_locked=former.video_locked if former else False,
+        chat_silenced=former.chat_silenced if former else False,
         joined_at=now(),
     )

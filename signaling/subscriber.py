@@ -207,7 +207,7 @@ class Subscriber:
         self._dirty = False
         if connection.transport is None:
             transport = await connection.room.create_transport(connection.id)
-            self._media.watch(connection.id, lambda state: self._transport_changed(connection, state))
+            self._media.watch(connection.id, "receive", lambda state: self._transport_changed(connection, state))
             connection.transport = transport
         wanted = {producer.id: producer for producer in self._media.receivable(self._participant_id)}
         self._unwanted.intersection_update(wanted)

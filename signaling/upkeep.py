@@ -11,7 +11,7 @@ from collections.abc import Callable
 from .errors import LiveError
 from .model import SessionRecord
 from .participant import Participant
-from .ports import MediaPlane, Store
+from .ports import Identity, MediaPlane, Store
 from .protocol import CloseCode
 from .registry import ServiceConfig, now, stored
 from .room import Room
@@ -81,24 +81,26 @@ class Upkeep(StageVerbs):
 
     async def _sweep_room(self, room: Room) -> None:
         if self._overdue(room.host):
-            await self._finish(room, "host_lost", only_if=lambda: self._overdue(room.host))
+            await self._finish(room, "host_lost", None, only_if=lambda: self._overdue(room.host))
             return
         for member in [m for m in room.members.values() if m is not room.host and self._overdue(m)]:
             async with room.gate.user(member.user_id):
                 if room.live and room.members.get(member.id) is member and self._overdue(member):
-                    await self._depart(room, member, "lost")
+                    await self._depart(room, member, "lost", None)
 
     def _overdue(self, member: Participant) -> bool:
         return member.absent_until is not None and member.absent_until <= self._clock()
 
-    async def _finish(self, room: Room, reason: str, only_if: Callable[[], bool] = lambda: True) -> SessionRecord:
+    async def _finish(
+        self, room: Room, reason: str, by: Identity | None, only_if: Callable[[], bool] = lambda: True
+    ) -> SessionRecord:
         """End a session, alone with the room. Nothing happens where `only_if` does not hold any more by then."""
         async with room.gate.everybody():
             room.require_live()
             if not only_if():
                 return room.session
             at = now()
-            await stored(self._store.end_session(room.id, reason, at))
+            await stored(self._store_as(by).end_session(room.id, reason, at))
             ended = room.session.model_copy(update={"status": "ended", "ended_at": at, "end_reason": reason})
             del self._rooms[room.id]
             self._hosting.pop(ended.host_user_id, None)
@@ -129,4 +131,5 @@ class Upkeep(StageVerbs):
             if request.status == "pending":
                 room.requests[request.id] = request
         self._rooms[session_id] = room
+        room.counts_changed()
         self._hosting[session.host_user_id] = session_id

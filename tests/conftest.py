@@ -9,13 +9,12 @@ import tempfile
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from control_api import migrations
 from control_api.postgres import EmbeddedPostgres
 from control_api.store import Database
 
@@ -78,6 +77,19 @@ def _running_postgres(path: Path) -> Iterator[str]:
 @pytest.fixture
 async def database_dsn(postgres_dsn: str) -> AsyncIterator[str]:
     """The URL of an empty schema of this test's own; dropped after the test."""
+    async with _own_schema(postgres_dsn) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def another_database_dsn(postgres_dsn: str) -> AsyncIterator[str]:
+    """The same once more."""
+    async with _own_schema(postgres_dsn) as dsn:
+        yield dsn
+
+
+@asynccontextmanager
+async def _own_schema(postgres_dsn: str) -> AsyncIterator[str]:
     schema = f"test_{uuid.uuid4().hex}"
     connection = await asyncpg.connect(postgres_dsn)
     try:
@@ -94,10 +106,9 @@ async def database_dsn(postgres_dsn: str) -> AsyncIterator[str]:
 async def database(database_dsn: str) -> AsyncIterator[Database]:
     """A connected pool on `database_dsn`, with the whole schema and no rows."""
     pool = Database(database_dsn)
+    await pool.migrate()
     await pool.connect()
     try:
-        async with pool.connection() as connection:
-            await migrations.migrate(connection)
         yield pool
     finally:
         await pool.close()

@@ -69,11 +69,11 @@ async def end(call: Call[SessionBody, None]) -> SessionAnswer:
 
 
 async def active(call: Call[None, ActiveQuery]) -> SessionsAnswer:
-    return SessionsAnswer(sessions=await call.service.list_active(call.query.limit, call.query.offset))
+    return SessionsAnswer(sessions=await call.service.list_active(call.caller, call.query.limit, call.query.offset))
 
 
 async def session(call: Call[None, None]) -> SessionAnswer:
-    return SessionAnswer(session=await call.service.get_session(call.path("id")))
+    return SessionAnswer(session=await call.service.get_session(call.caller, call.path("id")))
 
 
 async def participants(call: Call[None, None]) -> ParticipantsAnswer:
@@ -92,6 +92,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "Go live",
         description="The caller becomes the session's host; a user hosts one live session at a time.",
         body=StartBody,
+        rate="start",
         answer=JoinedAnswer,
         status=201,
         errors=("already_live", "database_unavailable"),
@@ -103,6 +104,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "Come in as a viewer",
         description="Who is in already stays what they are.",
         body=SessionBody,
+        rate="join",
         answer=JoinedAnswer,
         errors=("session_not_found", "session_ended", "kicked", "session_full", "database_unavailable"),
     ),
@@ -113,6 +115,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "Leave a session",
         description="Not for the host, who ends it instead.",
         body=SessionBody,
+        rate="join",
         answer=LeftAnswer,
         errors=("session_not_found", "session_ended", "not_joined", "forbidden", "database_unavailable"),
     ),

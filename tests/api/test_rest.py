@@ -61,6 +61,8 @@ async def test_start_with_defaults(host):
         "enable_gifts": False,
         "guest_audio_default": True,
         "guest_video_default": True,
+        "slow_mode_s": 0,
+        "locked": False,
     }
 
 
@@ -74,6 +76,8 @@ async def test_start_with_everything(host):
         "enable_gifts": True,
         "guest_audio_default": False,
         "guest_video_default": False,
+        "slow_mode_s": 30,
+        "locked": True,
     }
     session = await host.start("T", description="D", session_type="audio", **settings)
     assert session["settings"] == settings

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from tests.api.conftest import ALLOWED
+from tests.support.fakes import ANYBODY
 from tests.support.waiting import until
 from tests.support.ws import ProtocolError, SocketClosed, WsClient
 
@@ -195,7 +196,7 @@ async def test_stopping_says_come_back(served, viewer, session, host_socket):
     await served.runner.cleanup()
     for socket in (host_socket, client, silent):
         assert await socket.wait_closed() == 1001
-    assert [s.status for s in await served.service.list_active(10, 0)] == ["live"]
+    assert [s.status for s in await served.service.list_active(ANYBODY, 10, 0)] == ["live"]
 
 
 @pytest.mark.parametrize(

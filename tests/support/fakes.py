@@ -24,6 +24,8 @@ from signaling.registry import ServiceConfig
 from signaling.service import RoomService
 from tests.support import sdp
 
+ANYBODY = Identity(user_id="user-anybody", name="Anybody")
+"""Has a token, and is in no session."""
 FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
 
 
@@ -36,6 +38,9 @@ class FakeStore:
         self.asked: dict[str, GuestRequestRecord] = {}
         self.down = False
         self.hold: asyncio.Event | None = None
+
+    def acting_as(self, caller: Identity) -> FakeStore:
+        return self
 
     async def _work(self) -> None:
         if self.hold is not None:
@@ -79,12 +84,12 @@ class FakeStore:
         await self._work()
         return [person for person in self.people.values() if person.session_id == session_id]
 
-    async def save_request(self, request: GuestRequestRecord, role: Role | None = None) -> None:
+    async def save_request(self, request: GuestRequestRecord) -> None:
         await self._work()
         self.asked[request.id] = request
-        if role is not None:
+        if request.status == "approved":
             person = self.people[request.participant_id]
-            self.people[person.id] = person.model_copy(update={"role": role})
+            self.people[person.id] = person.model_copy(update={"role": Role.GUEST})
 
     async def requests(self, session_id: str) -> list[GuestRequestRecord]:
         await self._work()

@@ -17,6 +17,8 @@
  * @property {boolean} enable_gifts
  * @property {boolean} guest_audio_default
  * @property {boolean} guest_video_default
+ * @property {number} slow_mode_s Seconds between two chat messages of one person; 0: no limit.
+ * @property {boolean} locked Nobody new comes in.
  *
  * @typedef {object} Session
  * @property {string} id

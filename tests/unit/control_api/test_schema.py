@@ -12,7 +12,7 @@ from control_api.store import Database
 
 @pytest.fixture
 async def sql(database: Database) -> AsyncIterator[asyncpg.Connection]:
-    async with database.connection() as connection:
+    async with database.owner() as connection:
         yield connection
 
 
@@ -193,12 +193,13 @@ async def test_a_rolled_back_join_is_not_counted(sql: asyncpg.Connection) -> Non
 async def test_nobody_watches_an_ended_session(sql: asyncpg.Connection) -> None:
     session_id = await new_session(sql)
     await join(sql, session_id, "ben")
-    end = "update live_sessions set status = 'ended', ended_at = now() where id = $1"
-    await refused(sql, "live_sessions_nobody_in_an_ended_one", end, session_id)
-    await sql.execute("update live_participants set status = 'left', left_at = now()")
-    await sql.execute(end, session_id)
-    with pytest.raises(asyncpg.CheckViolationError):
-        await join(sql, session_id, "cleo")
+    await sql.execute("update live_sessions set status = 'ended', ended_at = now() where id = $1", session_id)
+    assert await sql.fetchval("select status from live_participants where session_id = $1", session_id) == "left"
+    assert await counts(sql, session_id) == (0, 0)
+    insert = "insert into live_participants (session_id, user_id, name, role) values ($1, 'cleo', 'Cleo', 'viewer')"
+    await refused(sql, "live_participants_in_a_live_session", insert, session_id)
+    again = "update live_participants set status = 'joined', left_at = null where session_id = $1"
+    await refused(sql, "live_participants_in_a_live_session", again, session_id)
 
 
 async def test_deleting_a_session_takes_everything_of_it_along(sql: asyncpg.Connection) -> None:

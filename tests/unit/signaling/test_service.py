@@ -5,7 +5,7 @@ import pytest
 
 from signaling.errors import LiveError
 from signaling.model import SessionSettings
-from tests.support.fakes import World, settle
+from tests.support.fakes import ANYBODY, World, settle
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def start(person, title="Another"):
 
 async def test_going_live(world):
     host = await world.host()
-    (session,) = await world.service.list_active(50, 0)
+    (session,) = await world.service.list_active(ANYBODY, 50, 0)
     assert (session.id, session.status, session.host_name) == (world.session_id, "live", "Hana")
     assert host.view.role == "host"
     assert world.store.people[host.id].role == "host"
@@ -54,9 +54,9 @@ async def test_a_start_that_the_store_refuses_leaves_nothing(world):
     with refused("database_unavailable"):
         await start(host)
     world.store.down = False
-    assert await world.service.list_active(50, 0) == []
+    assert await world.service.list_active(ANYBODY, 50, 0) == []
     await start(host)
-    assert len(await world.service.list_active(50, 0)) == 1
+    assert len(await world.service.list_active(ANYBODY, 50, 0)) == 1
 
 
 async def test_a_start_whose_answer_was_lost_does_not_stay_live_for_ever(world):
@@ -109,7 +109,7 @@ async def test_unknown_sessions(world):
         with refused("session_not_found"):
             await viewer.join()
         with refused("session_not_found"):
-            await world.service.get_session(session_id)
+            await world.service.get_session(ANYBODY, session_id)
 
 
 async def test_leaving_and_coming_back_is_the_same_participant(world):
@@ -164,7 +164,7 @@ async def test_the_end_is_told_to_everybody_and_is_final(world):
         assert person.link.last("session_ended")["reason"] == "ended_by_host"
         assert person.link.closed == (4410, "session_ended")
     assert world.store.sessions[world.session_id].status == "ended"
-    assert (await world.service.get_session(world.session_id)).status == "ended"
+    assert (await world.service.get_session(ANYBODY, world.session_id)).status == "ended"
     for call in (viewer.join(), host.end(), viewer.ask(), viewer.leave()):
         with refused("session_ended"):
             await call
@@ -189,7 +189,7 @@ async def test_an_end_that_the_store_refuses_is_noticed_by_nobody(world):
     world.store.down = False
     assert viewer.link.messages == []
     assert viewer.link.closed is None
-    assert (await world.service.get_session(world.session_id)).status == "live"
+    assert (await world.service.get_session(ANYBODY, world.session_id)).status == "live"
 
 
 async def test_nobody_comes_in_while_the_session_is_being_ended(world):

@@ -106,10 +106,10 @@ async def test_a_request_whose_answer_was_lost_does_not_block_the_next(world):
     viewer = await world.viewer("Vera")
     save = world.store.save_request
 
-    async def committed_but_unheard(request, role=None):
-        await save(request, role)
+    async def committed_but_unheard(request):
+        await save(request)
         world.store.down = True
-        await save(request, role)
+        await save(request)
 
     world.store.save_request = committed_but_unheard
     with refused("database_unavailable"):

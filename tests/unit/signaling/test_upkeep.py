@@ -4,7 +4,7 @@ import pytest
 
 from signaling.errors import LiveError
 from signaling.model import SessionSettings
-from tests.support.fakes import FakePlane, World, settle
+from tests.support.fakes import ANYBODY, FakePlane, World, settle
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_a_host_who_comes_back_in_time_keeps_it(world):
     await later(world, 29)
     await host.attach()
     await later(world, 1000)
-    assert (await world.service.get_session(world.session_id)).status == "live"
+    assert (await world.service.get_session(ANYBODY, world.session_id)).status == "live"
 
 
 async def test_what_the_store_can_not_take_is_tried_again(world):
@@ -77,7 +77,7 @@ async def test_what_the_store_can_not_take_is_tried_again(world):
     assert host.link.messages == []
     host.detach()
     await later(world, 31)
-    assert (await world.service.get_session(world.session_id)).status == "live"
+    assert (await world.service.get_session(ANYBODY, world.session_id)).status == "live"
     world.store.down = False
     await world.service.sweep()
     assert world.store.sessions[world.session_id].end_reason == "host_lost"
@@ -145,7 +145,7 @@ async def test_after_a_restart_the_host_has_to_come_back(world):
     await world.host()
     fresh = await restarted(world)
     await later(fresh, 29)
-    assert (await fresh.service.get_session(world.session_id)).status == "live"
+    assert (await fresh.service.get_session(ANYBODY, world.session_id)).status == "live"
     await later(fresh, 2)
     assert world.store.sessions[world.session_id].end_reason == "host_lost"
     await fresh.service.close()
