@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from aiohttp import WSMsgType, hdrs, web
+from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from signaling.connection import Connection, ConnectionLimits
 from signaling.errors import LiveError
@@ -63,6 +63,9 @@ class Connections(set[Connection]):
         for connection in self:
             connection.close(CloseCode.SERVER_STOPPING, "server_stopping")
 
+
+_CLOSE_CODES: Final = frozenset(WSCloseCode) | {1005, 1006}
+"""Of RFC 6455, which are all that clients are counted by: they may send any number."""
 
 CONNECTIONS: Final = web.AppKey("connections", Connections)
 
@@ -131,6 +134,7 @@ async def _run(request: web.Request, response: web.WebSocketResponse[bool]) -> N
             await connection.run()
     finally:
         connections.discard(connection)
+        _count_close(request, connection.close_code, response.close_code)
 
 
 def _spend(request: web.Request, identity: Identity, rate: RateClass) -> None:
@@ -138,6 +142,14 @@ def _spend(request: web.Request, identity: Identity, rate: RateClass) -> None:
     # The user first: what one person does too often must not be paid for by everybody behind the same address.
     limits.spend_user(rate, identity.user_id)
     limits.spend_address(rate, client_of(request).address)
+
+
+def _count_close(request: web.Request, ours: int | None, theirs: int | None) -> None:
+    closed = request.app[SERVICE].counters.sockets_closed
+    if ours is not None:
+        closed["server", ours] += 1
+    else:
+        closed["client", theirs if theirs in _CLOSE_CODES else 0] += 1
 
 
 def _require_websocket(request: web.Request, response: web.WebSocketResponse[bool]) -> None:

@@ -120,15 +120,18 @@ class Connection:
     # As `Link`
 
     def send(self, frame: bytes) -> None:
-        self._counters.frames_out += 1
-        self._counters.bytes_out += len(frame)
-        if not self._outbox.put(frame):
-            self._counters.slow_readers += 1
-            logger.info("a reader of session %s is too slow", self._session_id)
-            self._outbox.clear()
-            self._outbox.finish(CloseCode.LIMIT_EXCEEDED, "too_slow")
-            # The peer gets the close frame only if it reads on within the time limit.
-            self._set_deadline()
+        if self._outbox.finished:
+            return
+        if self._outbox.put(frame):
+            self._counters.frames_out += 1
+            self._counters.bytes_out += len(frame)
+            return
+        logger.info("a reader of session %s is too slow", self._session_id)
+        self._counters.slow_readers += 1
+        self._outbox.clear()
+        self._outbox.finish(CloseCode.LIMIT_EXCEEDED, "too_slow")
+        # The peer gets the close frame only if it reads on within the time limit.
+        self._set_deadline()
 
     def close(self, code: int, reason: str) -> None:
         if self._holding:

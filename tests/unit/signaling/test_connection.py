@@ -290,6 +290,8 @@ async def test_a_reader_that_wakes_up_in_time_hears_why(world):
         await world.service.set_muted(host, world.session_id, "audio", number % 2 == 0)
     client.socket.stalled.set()
     assert await client.ended() == (4429, "too_slow")
+    assert world.service.counters.slow_readers == 1
+    assert client.connection.close_code == 4429
 
 
 async def test_a_second_socket_of_the_same_user(world):
