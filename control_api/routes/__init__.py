@@ -8,6 +8,12 @@ from control_api.route_table import AnyRoute
 
 from . import document, health, sessions, stage, tokens
 
-ROUTES: Final[tuple[AnyRoute, ...]] = (*sessions.ROUTES, *stage.ROUTES, *health.ROUTES, *document.ROUTES)
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    *sessions.ROUTES,
+    *stage.ROUTES,
+    *tokens.ROUTES,
+    *health.ROUTES,
+    *document.ROUTES,
+)
 DEV_ROUTES: Final[tuple[AnyRoute, ...]] = tokens.DEV_ROUTES
 """Only for servers without a configured secret."""

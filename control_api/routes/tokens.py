@@ -2,24 +2,63 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final
 
 from pydantic import BaseModel, StringConstraints
 
 from control_api.route_table import AUTHENTICATOR, AnyRoute, Call, Route
-from control_api.routes_bodies import Body
+from control_api.routes_bodies import Body, SessionBody
 from control_api.settings import is_loopback
 from signaling.errors import LiveError
 
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+
 
 class DevTokenBody(Body):
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+    name: Name
+
+
+class JoinTokenBody(SessionBody):
+    user_id: Annotated[str, StringConstraints(min_length=1, max_length=150)] | None = None
+    """The caller's own, or what the host calls somebody without an account."""
+    name: Name | None = None
+    """Of somebody without an account."""
 
 
 class TokenAnswer(BaseModel):
     token: str
     user_id: str
     name: str
+
+
+class JoinTokenAnswer(BaseModel):
+    token: str
+    session_id: str
+    user_id: str
+    name: str
+    expires_at: datetime
+    ws_path: str
+    """Of the WebSocket, on the same host."""
+
+
+async def join_token(call: Call[JoinTokenBody, None]) -> JoinTokenAnswer:
+    authenticator, body = call.request.app[AUTHENTICATOR], call.body
+    bearer = await call.service.join_grant(call.caller, body.session_id, body.user_id, body.name)
+    try:
+        token, expires_at = authenticator.issue_join_token(bearer)
+    except ValueError:
+        details = [{"field": "user_id", "problem": "printable characters are needed"}]
+        raise LiveError("invalid_request", details=details) from None
+    known = await authenticator.verify(token)
+    return JoinTokenAnswer(
+        token=token,
+        session_id=body.session_id,
+        user_id=known.user_id,
+        name=known.name,
+        expires_at=expires_at,
+        ws_path=f"/ws/live/{body.session_id}",
+    )
 
 
 async def dev_token(call: Call[DevTokenBody, None]) -> TokenAnswer:
@@ -37,6 +76,20 @@ async def dev_token(call: Call[DevTokenBody, None]) -> TokenAnswer:
     return TokenAnswer(token=token, user_id=identity.user_id, name=identity.name)
 
 
+ROUTES: Final[tuple[AnyRoute, ...]] = (
+    Route(
+        "POST",
+        "/live/join-token",
+        join_token,
+        "Make a token that opens one session for a few minutes",
+        description="For the caller, without `user_id` and `name`; by host and cohosts also for people without an "
+        "account, who come in as viewers: with a `name`, or a `user_id` of the host's choice, or both.",
+        body=JoinTokenBody,
+        answer=JoinTokenAnswer,
+        status=201,
+        errors=("session_not_found", "not_joined", "wrong_role", "database_unavailable"),
+    ),
+)
 DEV_ROUTES: Final[tuple[AnyRoute, ...]] = (
     Route(
         "POST",
