@@ -16,10 +16,13 @@ from . import openapi
 from .auth import Authenticator
 from .errors import errors_as_json
 from .origins import Origins
+from .proxy import PROXIES, TrustedProxies
+from .rate_limits import RATE_LIMITS, RateLimits
 from .route_table import AUTHENTICATOR, MAX_BODY_BYTES, SERVICE, add_routes
 from .routes import DEV_ROUTES, ROUTES
 from .routes.document import DOCUMENT
 from .routes.health import HEALTH, Health
+from .security_headers import secure
 from .websocket import CONNECTIONS, LIMITS, ORIGINS, WS_PATH, Connections, live_socket
 
 # Not left to the platform's tables: some of them call JavaScript text/plain, which browsers refuse as a module.
@@ -35,13 +38,6 @@ CONTENT_TYPES: Final = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
-SECURITY_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'self'; connect-src 'self' ws: wss:; media-src 'self' blob:; "
-    "img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 def create_app(
@@ -53,26 +49,37 @@ def create_app(
     static_dir: Path,
     allowed_origins: Iterable[str] = (),
     limits: ConnectionLimits | None = None,
+    rate_limits: RateLimits | None = None,
+    proxies: TrustedProxies | None = None,
+    max_sockets_per_address: int | None = None,
 ) -> web.Application:
     """The application, which does not own what it is given.
 
-    `dev_tokens` adds `POST /auth/dev-token`, where anybody gets a token. Its shutdown closes the open sockets with
-    1001; `service.close` comes after it. Run it without an access log, or with one that leaves out headers and queries.
+    Without `rate_limits` and `max_sockets_per_address` everybody may do as much as they like. Without `proxies`
+    nobody's `X-Forwarded-*` counts. `dev_tokens` adds `POST /auth/dev-token`, where anybody gets a token.
+
+    Its shutdown closes the open sockets with 1001; `service.close` comes after it. Run it without an access log, or
+    with one that leaves out headers and queries.
     """
     origins = Origins(allowed_origins)
-    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[origins.cors, errors_as_json])
+    rate_limits = rate_limits or RateLimits(enabled=False)
+    app = web.Application(
+        client_max_size=MAX_BODY_BYTES, middlewares=[origins.cors, errors_as_json, rate_limits.middleware]
+    )
+    app[PROXIES] = proxies or TrustedProxies()
+    app[RATE_LIMITS] = rate_limits
     app[SERVICE] = service
     app[AUTHENTICATOR] = authenticator
     app[HEALTH] = health
     app[ORIGINS] = origins
     app[LIMITS] = limits or ConnectionLimits()
-    app[CONNECTIONS] = Connections()
+    app[CONNECTIONS] = Connections(max_sockets_per_address)
     routes = (*ROUTES, *DEV_ROUTES) if dev_tokens else ROUTES
     app[DOCUMENT] = json.dumps(openapi.document(routes))
     add_routes(app, routes)
     app.router.add_get(WS_PATH, live_socket, allow_head=False)
     _add_page(app, static_dir)
-    app.on_response_prepare.append(_secure)
+    app.on_response_prepare.append(secure)
     app.on_shutdown.append(_close_sockets)
     return app
 
@@ -96,11 +103,6 @@ def _file_handler(path: Path, content_type: str) -> Callable[[web.Request], Awai
         return web.FileResponse(path, headers={"Content-Type": content_type, "Cache-Control": "no-cache"})
 
     return handle
-
-
-async def _secure(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(SECURITY_HEADERS)
-    response.headers.setdefault("Cache-Control", "no-store")
 
 
 async def _close_sockets(app: web.Application) -> None:

@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from .errors import Handler
+from .proxy import client_of
 
 _CORS_HEADERS: Final = {
-    "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, If-None-Match, X-Request-ID",
     "Access-Control-Max-Age": "600",
 }
+_EXPOSED_HEADERS: Final = "ETag, Retry-After, X-Request-ID"
 
 
 class Origins:
@@ -26,7 +28,8 @@ class Origins:
     def may_connect(self, request: web.Request) -> bool:
         """Whether a WebSocket may be opened: browsers ask nobody before they open one to another site."""
         origin = request.headers.get(hdrs.ORIGIN)
-        return origin is None or origin in self._allowed or _host(origin) == request.host.lower()
+        # Not the scheme: behind a proxy that nobody named as trusted, https looks like http from here.
+        return origin is None or origin in self._allowed or _host(origin) == client_of(request).host
 
     @web.middleware
     async def cors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -40,6 +43,7 @@ class Origins:
             response = await handler(request)
         if not response.prepared:
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED_HEADERS
             response.headers[hdrs.VARY] = hdrs.ORIGIN
         return response
 

@@ -58,18 +58,20 @@ with endless addresses cost themselves their limits, but nobody memory."""
 
 
 class RateLimits:
-    """Counts requests. `clock` is monotonic, in seconds."""
+    """Counts requests. Refuses none where it is not `enabled`. `clock` is monotonic, in seconds."""
 
     def __init__(
         self,
         limits: Mapping[RateClass, Limit] = LIMITS,
         requests: Rate = REQUESTS,
         max_buckets: int = MAX_BUCKETS,
+        enabled: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = limits
         self._requests = requests
         self._max_buckets = max_buckets
+        self._enabled = enabled
         self._clock = clock
         self._users: OrderedDict[tuple[LimitName, str], TokenBucket] = OrderedDict()
         self._addresses: OrderedDict[tuple[LimitName, str], TokenBucket] = OrderedDict()
@@ -106,6 +108,8 @@ class RateLimits:
         who: str,
         rate: Rate,
     ) -> None:
+        if not self._enabled:
+            return
         now, key = self._clock(), (name, who)
         bucket = buckets.get(key)
         if bucket is None:
@@ -117,3 +121,6 @@ class RateLimits:
         if not bucket.take(now):
             self.refused[scope, name] += 1
             raise LiveError("rate_limited", retry_after_s=bucket.wait_s)
+
+
+RATE_LIMITS: Final = web.AppKey("rate_limits", RateLimits)

@@ -68,6 +68,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "Ask to come on stage",
         description="For viewers. The request is `approved` already where the session requires no approval.",
         body=RequestGuestBody,
+        rate="ask",
         answer=GuestRequestAnswer,
         status=201,
         errors=(
