@@ -38,6 +38,8 @@ CONTENT_TYPES: Final = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
+PAGES: Final = {"index.html": "/", "docs.html": "/docs"}
+"""Files that have an address for people."""
 
 
 def create_app(
@@ -93,8 +95,8 @@ def _add_page(app: web.Application, static_dir: Path) -> None:
             continue
         handler = _file_handler(path, content_type)
         app.router.add_get(f"/{relative.as_posix()}", handler)
-        if relative.as_posix() == "index.html":
-            app.router.add_get("/", handler)
+        if (address := PAGES.get(relative.as_posix())) is not None:
+            app.router.add_get(address, handler)
 
 
 def _file_handler(path: Path, content_type: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
