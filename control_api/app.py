@@ -18,6 +18,7 @@ from .errors import errors_as_json
 from .origins import Origins
 from .proxy import PROXIES, TrustedProxies
 from .rate_limits import RATE_LIMITS, RateLimits
+from .request_log import API_PATHS, tell_request_id, with_request_id
 from .route_table import AUTHENTICATOR, MAX_BODY_BYTES, SERVICE, add_routes
 from .routes import DEV_ROUTES, ROUTES
 from .routes.document import DOCUMENT
@@ -60,13 +61,14 @@ def create_app(
     Without `rate_limits` and `max_sockets_per_address` everybody may do as much as they like. Without `proxies`
     nobody's `X-Forwarded-*` counts. `dev_tokens` adds `POST /auth/dev-token`, where anybody gets a token.
 
-    Its shutdown closes the open sockets with 1001; `service.close` comes after it. Run it without an access log, or
-    with one that leaves out headers and queries.
+    Its shutdown closes the open sockets with 1001; `service.close` comes after it. Its access log is
+    `request_log.RequestLog`: aiohttp's own would tell headers and queries.
     """
     origins = Origins(allowed_origins)
     rate_limits = rate_limits or RateLimits(enabled=False)
     app = web.Application(
-        client_max_size=MAX_BODY_BYTES, middlewares=[origins.cors, errors_as_json, rate_limits.middleware]
+        client_max_size=MAX_BODY_BYTES,
+        middlewares=[with_request_id, origins.cors, errors_as_json, rate_limits.middleware],
     )
     app[PROXIES] = proxies or TrustedProxies()
     app[RATE_LIMITS] = rate_limits
@@ -78,10 +80,11 @@ def create_app(
     app[CONNECTIONS] = Connections(max_sockets_per_address)
     routes = (*ROUTES, *DEV_ROUTES) if dev_tokens else ROUTES
     app[DOCUMENT] = json.dumps(openapi.document(routes))
+    app[API_PATHS] = frozenset({WS_PATH, *(route.path for route in routes)})
     add_routes(app, routes)
     app.router.add_get(WS_PATH, live_socket, allow_head=False)
     _add_page(app, static_dir)
-    app.on_response_prepare.append(secure)
+    app.on_response_prepare.extend((secure, tell_request_id))
     app.on_shutdown.append(_close_sockets)
     return app
 

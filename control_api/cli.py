@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 from signaling.ports import MediaError, StoreUnavailable
 
+from . import logs
 from .migrations import MigrationError
 from .postgres_folder import PostgresError
 from .settings import ENV_PREFIX, Settings
@@ -28,7 +29,7 @@ EXIT_INTERRUPTED = 130
 """128 + SIGINT: a second Ctrl-C, while the server was stopping."""
 
 # Secrets have no place on a command line, which every user of the machine can read.
-_ENVIRONMENT_ONLY = ("database_url", "jwt_secret")
+_ENVIRONMENT_ONLY = ("database_url", "jwt_secret", "metrics_token", "sentry_dsn")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = Settings(**{name: value for name, value in arguments.items() if value is not None})
     except ValidationError as error:
         return _refuse(_sentence(error), EXIT_CONFIGURATION)
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logs.configure(settings.log_level, settings.log_format)
 
     from .server import serve  # late, so that --help and a mistyped option answer at once
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from signaling.errors import ErrorCode, LiveError
 
 from .auth import AuthError
+from .request_log import REQUEST_ID, method_of, route_of
 
 logger = logging.getLogger(__name__)
 
@@ -102,8 +103,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         # The caller is gone; there is nobody to answer.
         raise
     except Exception:
-        logger.exception("%s %s failed", request.method, request.rel_url.path)
-        return error_response(LiveError("internal_error"))
+        logger.exception("%s %s failed", method_of(request), route_of(request))
+        return error_response(LiveError("internal_error", details={"request_id": request.get(REQUEST_ID)}))
 
 
 def as_live_error(failure: AuthError) -> LiveError:

@@ -17,6 +17,8 @@ ENV_PREFIX = "GREENROOM_"
 MIN_SECRET_BYTES = 32
 """An HMAC-SHA256 key shorter than its output weakens the signature (RFC 7518, section 3.2)."""
 
+MIN_METRICS_TOKEN_LENGTH = 16
+
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -92,6 +94,17 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="least severity that is logged: DEBUG, INFO, WARNING or ERROR"
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="console for people, json for programs: one object a line"
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=MIN_METRICS_TOKEN_LENGTH,
+        description="bearer token of GET /metrics, at least 16 characters; without it this machine alone may read them",
+    )
+    sentry_dsn: SecretStr | None = Field(
+        default=None, description="where errors are reported, with greenroom[sentry] installed (default: nowhere)"
     )
     allowed_origins: CommaSeparated = Field(
         default=(),

@@ -20,6 +20,7 @@ from .errors import as_live_error
 from .origins import Origins
 from .proxy import client_of, limit_key
 from .rate_limits import RATE_LIMITS
+from .request_log import REQUEST_ID
 from .route_table import AUTHENTICATOR, SERVICE
 
 HEARTBEAT_S: Final = 20.0
@@ -126,6 +127,7 @@ async def _run(request: web.Request, response: web.WebSocketResponse[bool]) -> N
         request.match_info["session_id"],
         request.app[LIMITS],
         lambda identity, rate: _spend(request, identity, rate),
+        log_reference=request.get(REQUEST_ID),
     )
     connections.add(connection)
     try:

@@ -77,7 +77,9 @@ class Connection:
         limits: ConnectionLimits | None = None,
         spend: Spend = unlimited,
         clock: Callable[[], float] = time.monotonic,
+        log_reference: str | None = None,
     ) -> None:
+        """`log_reference` is what the log calls this connection: told with internal errors."""
         self._socket = socket
         self._service = service
         self._verify = verify
@@ -86,6 +88,7 @@ class Connection:
         self._spend = spend
         self._clock = clock
         self._counters = service.counters
+        self._log_reference = log_reference
         self._bucket = TokenBucket(self._limits.rate, self._limits.burst, clock())
         self._outbox = Outbox(self._limits.outbox_messages, self._limits.outbox_bytes)
         self._writer: asyncio.Task[None] | None = None
@@ -216,7 +219,8 @@ class Connection:
             self._send(messages.error(failure, identifier))
         except Exception:
             logger.exception("a message of type %s failed", value["type"][:64])
-            self._send(messages.error(LiveError("internal_error"), identifier))
+            details = {"request_id": self._log_reference} if self._log_reference else None
+            self._send(messages.error(LiveError("internal_error", details=details), identifier))
         finally:
             self._release()
 

@@ -32,6 +32,7 @@ class WorkerConfig(Parameters):
     public_ip: str | None = None
     """Offered as the first candidate, where the machine is reached through a one-to-one NAT."""
     log_level: str = "INFO"
+    log_format: Literal["console", "json"] = "console"
 
 
 class IceCandidate(Parameters):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
 from typing import Any
 
+from . import logs
 from .channel import Channel
 from .engine import Engine
 from .messages import MediaError, WorkerConfig
@@ -46,6 +46,7 @@ class _Worker:
         return self.engine.handle(method, params)
 
     def _start(self, config: WorkerConfig) -> dict[str, int]:
+        logs.configure(config.log_format)
         logging.getLogger().setLevel(config.log_level)
         try:
             self.engine = Engine(config, notify=self._notify)
@@ -61,7 +62,7 @@ class _Worker:
 
 def main(channel_fd: int) -> int:
     """Run a worker on the channel that it inherited. Returns the exit code."""
-    logging.basicConfig(format=f"%(asctime)s %(levelname)s worker[{os.getpid()}] %(name)s: %(message)s")
+    logs.configure("console")
     # The control process decides when a worker ends, by closing the channel.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
