@@ -18,6 +18,8 @@ from control_api import migrations
 from signaling.errors import ErrorCode
 from signaling.ports import Identity, StoreRefused, StoreUnavailable
 
+from .usage import DatabaseUsage
+
 POOL_SIZE = 10
 """Connections at most. The server's queries take about a millisecond; more would only queue in PostgreSQL."""
 CONNECT_TIMEOUT_S = 5.0
@@ -57,6 +59,15 @@ class Database:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._pool: asyncpg.Pool | None = None
+        self.usage = DatabaseUsage()
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many are open, and how many of them are in use."""
+        if self._pool is None:
+            return 0, 0
+        open_now = self._pool.get_size()
+        return open_now, open_now - self._pool.get_idle_size()
 
     async def migrate(self) -> list[str]:
         """Bring the database to this version, before `connect`; returns what was done.
@@ -136,12 +147,30 @@ class Database:
         if self._pool is None:
             raise StoreUnavailable("the database is not connected")
         try:
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            async with self._acquired(self._pool) as connection:
                 yield connection
         except asyncpg.DataError:
-            raise  # an argument that is no UUID, date, ...: a defect of the caller, though asyncpg files it otherwise
+            # An argument that is no UUID, date, ...: a defect of the caller, though asyncpg files it otherwise.
+            self.usage.failures["defect"] += 1
+            raise
         except _UNAVAILABLE as error:
+            self.usage.failures["unavailable"] += 1
             raise StoreUnavailable(f"the database does not answer: {type(error).__name__}") from error
+        except (asyncpg.InsufficientPrivilegeError, asyncpg.IntegrityConstraintViolationError):
+            self.usage.failures["refused"] += 1
+            raise
+        except asyncpg.PostgresError:
+            self.usage.failures["defect"] += 1
+            raise
+
+    @asynccontextmanager
+    async def _acquired(self, pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+        with self.usage.waiting():
+            connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
 
 
 def claims_of(caller: Identity | None) -> str:
