@@ -144,8 +144,8 @@ class Authenticator:
         return self._join.issue(bearer)
 
     async def _account_claims(self, token: str, header: dict[str, Any]) -> dict[str, Any]:
-        kid = header.get("kid")
-        if header.get("alg") not in self._keys.algorithms or not _usable_kid(kid):
+        kid, algorithm = header.get("kid"), header.get("alg")
+        if not isinstance(algorithm, str) or algorithm not in self._keys.algorithms or not _usable_kid(kid):
             raise TokenInvalid("the token is not valid here")
         try:
             key = await self._keys.find(kid)
