@@ -10,6 +10,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from pydantic import BaseModel
 
 from control_api.errors import STATUS, errors_as_json
+from control_api.proxy import PROXIES, TrustedProxies
+from control_api.rate_limits import RATE_LIMITS, RateLimits
+from control_api.request_log import API_PATHS
 from control_api.route_table import PATH_PARAMETERS, Call, Reply, Route, add_routes
 from control_api.routes import DEV_ROUTES, ROUTES
 from control_api.routes_bodies import Body, Query
@@ -84,6 +87,9 @@ async def impostor(call: Call[None, None]) -> str:
 @pytest.fixture
 async def client():
     app = web.Application(middlewares=[errors_as_json])
+    app[PROXIES] = TrustedProxies()
+    app[RATE_LIMITS] = RateLimits(enabled=False)
+    app[API_PATHS] = frozenset()
     routes = (
         Route("POST", "/double", double, "Double", Doubled, body=Number, query=Page, token=False),
         Route("GET", "/teapot", teapot, "Brew", Doubled, token=False),
