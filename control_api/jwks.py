@@ -172,7 +172,7 @@ class JwksSource:
             raise FetchFailed(f"the answer is no JWKS: {error}", lasting=True) from None
         except TimeoutError:
             raise FetchFailed(f"no answer within {self._timings.timeout_s:g} seconds", lasting=False) from None
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError):
+        except aiohttp.ClientConnectorCertificateError:
             raise FetchFailed("its TLS certificate is not trusted", lasting=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise FetchFailed(f"no answer ({type(error).__name__})", lasting=False) from None

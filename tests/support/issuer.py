@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import datetime
 import functools
+import ipaddress
 import json
+import ssl
 import time
 import warnings
 from typing import Any, Self
 
 import jwt
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -63,6 +68,19 @@ def private_pem(key: PrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
+def certificate(key: PrivateKey, address: str) -> bytes:
+    """Self-signed, for an IP address, valid now."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, address)])
+    now = datetime.datetime.now(datetime.UTC)
+    unsigned = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+    )
+    return unsigned.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
 def sign(claims: Any, key: Any, algorithm: str | None = None, **headers: Any) -> str:
     """Signed by hand, so that nothing of the library's own checks stands in the way. A `kid` of None is left out."""
     if algorithm is None:
@@ -90,7 +108,7 @@ def account(subject: str = "ana", **claims: Any) -> dict[str, Any]:
 class Issuer:
     """Serves `body` on loopback. Use it as a context manager; `leave` makes it unreachable, `come_back` undoes that."""
 
-    def __init__(self, *keys: dict[str, Any]) -> None:
+    def __init__(self, *keys: dict[str, Any], tls: ssl.SSLContext | None = None) -> None:
         self.body = jwks(*keys)
         self.status = 200
         self.headers: dict[str, str] = {}
@@ -99,20 +117,22 @@ class Issuer:
         """Answers wait for it."""
         self._runner: web.AppRunner | None = None
         self._port = 0
+        self._tls = tls
 
     def publish(self, *keys: Any) -> None:
         self.body = jwks(*keys)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/.well-known/jwks.json"
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://127.0.0.1:{self._port}/.well-known/jwks.json"
 
     async def come_back(self) -> None:
         app = web.Application()
         app.router.add_get("/.well-known/jwks.json", self._answer)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls, reuse_address=True).start()
         self._port = self._runner.addresses[0][1]
 
     async def leave(self) -> None:
