@@ -368,7 +368,7 @@ create or replace function live_trusted() returns boolean language sql stable as
   select pg_has_role(current_user, 'service_role', 'member')
 $$;
 
-comment on function live_trusted() is 'Whether this is the server itself, or a trigger that acts for it.';
+comment on function live_trusted() is 'Whether this is the server itself, or a function with its owner''s rights: ask it in no such function.';
 
 create or replace function live_role_in(session uuid) returns text
 language sql stable security definer set search_path from current as $$
@@ -710,16 +710,16 @@ language sql stable security definer set search_path from current as $$
     from live_sessions s where s.id = session
 $$;
 
-comment on function live_statistics(uuid) is 'The statistics of a session until now, for everybody who is trusted with them.';
+comment on function live_statistics(uuid) is 'The statistics of a session until now; for the server itself, which asks in nobody''s name.';
 
 create or replace function live_session_statistics(session uuid) returns setof live_session_stats
 language sql stable security definer set search_path from current as $$
   select stored.* from live_session_stats stored
-   where stored.session_id = session and (live_trusted() or live_attended(session) or live_hosts(session))
+   where stored.session_id = session and (live_attended(session) or live_hosts(session))
   union all
   select computed.* from live_statistics(session) computed
    where computed.session_id is not null and not exists (select from live_session_stats where session_id = session)
-     and (live_trusted() or live_attended(session) or live_hosts(session))
+     and (live_attended(session) or live_hosts(session))
 $$;
 
 comment on function live_session_statistics(uuid) is 'The statistics of a session, ended or not, for those who are or were in it.';

@@ -77,19 +77,20 @@ def _running_postgres(path: Path) -> Iterator[str]:
 @pytest.fixture
 async def database_dsn(postgres_dsn: str) -> AsyncIterator[str]:
     """The URL of an empty schema of this test's own; dropped after the test."""
-    async with _own_schema(postgres_dsn) as dsn:
+    async with own_schema(postgres_dsn) as dsn:
         yield dsn
 
 
 @pytest.fixture
 async def another_database_dsn(postgres_dsn: str) -> AsyncIterator[str]:
     """The same once more."""
-    async with _own_schema(postgres_dsn) as dsn:
+    async with own_schema(postgres_dsn) as dsn:
         yield dsn
 
 
 @asynccontextmanager
-async def _own_schema(postgres_dsn: str) -> AsyncIterator[str]:
+async def own_schema(postgres_dsn: str) -> AsyncIterator[str]:
+    """The URL of an empty schema of the database."""
     schema = f"test_{uuid.uuid4().hex}"
     connection = await asyncpg.connect(postgres_dsn)
     try:

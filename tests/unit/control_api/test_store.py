@@ -14,6 +14,7 @@ import pytest
 
 from control_api.postgres import EmbeddedPostgres
 from control_api.store import Database, PostgresStore
+from signaling.listing import ActiveSearch
 from signaling.model import GuestRequestRecord, ParticipantRecord, Role, SessionRecord, SessionSettings
 from signaling.ports import Store, StoreUnavailable
 
@@ -152,13 +153,11 @@ async def test_ending_closes_everything_and_may_be_repeated(store: Store) -> Non
     assert await store.live_session_ids() == []
 
 
-async def test_live_sessions_are_listed_newest_first_in_pages(store: Store) -> None:
+async def test_live_sessions_are_listed_newest_first(store: Store) -> None:
     sessions = [await started(store, started_at=START + timedelta(seconds=n)) for n in range(5)]
     await store.end_session(sessions[2].id, "host_ended", START + timedelta(hours=1))
     expected = [sessions[n].id for n in (4, 3, 1, 0)]
-    assert [session.id for session in await store.active_sessions(50, 0)] == expected
-    assert [session.id for session in await store.active_sessions(2, 1)] == expected[1:3]
-    assert await store.active_sessions(2, 4) == []
+    assert [session.id for session in await store.active_sessions(ActiveSearch())] == expected
     assert await store.live_session_ids() == expected[::-1]
 
 
@@ -278,3 +277,15 @@ async def test_more_callers_than_connections_wait_their_turn(store: Store) -> No
     session = await started(store)
     found = await asyncio.gather(*(store.get_session(session.id) for _ in range(200)))
     assert all(found)
+
+
+async def test_the_pool_is_nobody_between_transactions(database: Database) -> None:
+    async with database._connection() as connection:
+        assert await connection.fetchval("select current_user") == "anon"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.fetch("select from live_sessions")
+    async with database.transaction() as connection:
+        assert await connection.fetchval("select current_user") == "service_role"
+    async with database._connection() as connection:
+        assert await connection.fetchval("select current_user") == "anon"
+        assert await connection.fetchval("select coalesce(current_setting('request.jwt.claims', true), '')") == ""
