@@ -20,6 +20,7 @@ from . import logs
 from .migrations import MigrationError
 from .postgres_folder import PostgresError
 from .settings import ENV_PREFIX, Settings
+from .tls import TlsError
 from .token_keys import KeySetupError
 
 EXIT_CANNOT_RUN = 1
@@ -29,7 +30,7 @@ EXIT_INTERRUPTED = 130
 """128 + SIGINT: a second Ctrl-C, while the server was stopping."""
 
 # Secrets have no place on a command line, which every user of the machine can read.
-_ENVIRONMENT_ONLY = ("database_url", "jwt_secret", "metrics_token", "sentry_dsn")
+_ENVIRONMENT_ONLY = ("database_url", "jwt_secret", "turn_secret", "metrics_token", "sentry_dsn")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         return _run(serve(settings))
-    except KeySetupError as error:
+    except (KeySetupError, TlsError) as error:
         return _refuse(str(error), EXIT_CONFIGURATION)
     except (PostgresError, MigrationError, StoreUnavailable, MediaError, OSError) as error:
         logging.getLogger(__name__).debug("the server could not run", exc_info=True)

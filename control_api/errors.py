@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from aiohttp import hdrs, web
+from aiohttp import web
 from pydantic import BaseModel
 
 from signaling.errors import ErrorCode, LiveError
@@ -78,12 +78,15 @@ def error_response(failure: LiveError, headers: dict[str, str] | None = None) ->
     if failure.details is not None:
         body = ErrorBody(code=failure.code, message=failure.message, details=failure.details)
     status = STATUS[failure.code]
-    retry = {} if failure.retry_after_s is None else {hdrs.RETRY_AFTER: str(max(1, math.ceil(failure.retry_after_s)))}
+    more = dict(headers or {})
+    if failure.retry_after_s is not None:
+        # Whole seconds (RFC 9110, section 10.2.3), and never at once.
+        more["Retry-After"] = str(max(1, math.ceil(failure.retry_after_s)))
     return web.Response(
         status=status,
         body=ErrorAnswer(error=body).model_dump_json(exclude_unset=True).encode(),
         content_type="application/json",
-        headers={**_HEADERS.get(status, {}), **retry, **(headers or {})},
+        headers={**_HEADERS.get(status, {}), **more},
     )
 
 

@@ -18,6 +18,8 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self)",
     "Referrer-Policy": "no-referrer",
+    # Without it aiohttp tells its own version and Python's.
+    "Server": "Greenroom",
     "X-Content-Type-Options": "nosniff",
 }
 STRICT_TRANSPORT_SECURITY: Final = "max-age=31536000"

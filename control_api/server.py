@@ -13,29 +13,38 @@ from aiohttp import web
 
 from sfu.worker.messages import WorkerConfig
 from sfu.worker.pool import WorkerPool
-from signaling.registry import ServiceConfig
+from signaling.registry import IceServers, ServiceConfig, no_ice_servers
 from signaling.service import RoomService
 
 from . import assets
 from .app import create_app
 from .health import ServerHealth
+from .listener import Listener, most_connections
 from .postgres import EmbeddedPostgres
+from .proxy import TrustedProxies
+from .rate_limits import RateLimits
+from .seats import Seats
 from .settings import Settings
 from .shutdown import stop_on_signals
 from .store import Database, PostgresStore
+from .tls import TlsFiles
 from .token_setup import open_authenticator
+from .turn import TurnServers
 
 logger = logging.getLogger(__name__)
 
 HTTP_SHUTDOWN_TIMEOUT_S = 3.0
 """For requests under way when the server is told to stop; sockets were closed by then."""
+IDLE_TIMEOUT_S = 75.0
+"""From connecting, or the last answer, to the end of the next request's headers. Longer than reverse proxies keep
+their connections (nginx: 60 s), so that they never write into one that is just being closed."""
 
 
 async def serve(settings: Settings) -> int:
     """Run the server until SIGINT or SIGTERM. Returns the exit code, 0.
 
     Raises what the command line tells the operator: `KeySetupError`, `PostgresError`, `MigrationError`,
-    `StoreUnavailable`, `MediaError`, and `OSError` for a port that is taken.
+    `StoreUnavailable`, `MediaError`, `TlsError`, and `OSError` for a port that is taken.
     """
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
@@ -67,6 +76,7 @@ async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, str]) -> st
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> str:
     """Start everything; `stack` undoes it. Returns the page's URL."""
+    tls = _tls(settings, stack)
     authenticator = await open_authenticator(settings, stack)
     dsn = settings.database_url
     if dsn is None:
@@ -85,11 +95,16 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> str:
     service = RoomService(
         PostgresStore(database),
         pool,
-        ServiceConfig(resume_grace_s=settings.resume_grace_s, first_connect_grace_s=settings.first_connect_grace_s),
+        ServiceConfig(
+            resume_grace_s=settings.resume_grace_s,
+            first_connect_grace_s=settings.first_connect_grace_s,
+            ice_servers=_ice_servers(settings),
+        ),
     )
     await service.open()
     stack.push_async_callback(service.close)
 
+    proxies = TrustedProxies(settings.trusted_proxies)
     app = create_app(
         service,
         authenticator,
@@ -97,8 +112,26 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> str:
         dev_tokens=settings.dev_tokens,
         static_dir=assets.web_dir(),
         allowed_origins=settings.allowed_origins,
+        rate_limits=RateLimits(enabled=settings.limits_addresses),
+        proxies=proxies,
+        max_sockets_per_address=settings.max_connections_per_address if settings.limits_addresses else None,
     )
-    return await _listen(app, settings, stack)
+    return await _listen(app, settings, proxies, tls, stack)
+
+
+def _tls(settings: Settings, stack: AsyncExitStack) -> TlsFiles | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    tls = TlsFiles(settings.tls_cert, settings.tls_key)
+    watching = asyncio.ensure_future(tls.watch())
+    stack.callback(watching.cancel)
+    return tls
+
+
+def _ice_servers(settings: Settings) -> IceServers:
+    if settings.turn_secret is None:
+        return no_ice_servers
+    return TurnServers(settings.turn_urls, settings.turn_secret.get_secret_value().encode())
 
 
 def _worker_config(settings: Settings, index: int) -> WorkerConfig:
@@ -110,13 +143,19 @@ def _worker_config(settings: Settings, index: int) -> WorkerConfig:
     )
 
 
-async def _listen(app: web.Application, settings: Settings, stack: AsyncExitStack) -> str:
+async def _listen(
+    app: web.Application, settings: Settings, proxies: TrustedProxies, tls: TlsFiles | None, stack: AsyncExitStack
+) -> str:
     """Open the HTTP port. Returns the URL under which this machine reaches it."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=HTTP_SHUTDOWN_TIMEOUT_S)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=HTTP_SHUTDOWN_TIMEOUT_S, keepalive_timeout=IDLE_TIMEOUT_S
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, settings.host, settings.port)
-    await site.start()
+    total = most_connections(settings.max_connections)
+    per_address = min(settings.max_connections_per_address, max(1, total // 2)) if settings.limits_addresses else None
+    seats = Seats(total, per_address)
+    await Listener(runner, settings.host, settings.port, seats=seats, proxies=proxies, tls=tls).start()
     port = runner.addresses[0][1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"http://{host}:{port}"
+    return f"{'http' if tls is None else 'https'}://{host}:{port}"

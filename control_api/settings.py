@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +19,8 @@ MIN_SECRET_BYTES = 32
 """An HMAC-SHA256 key shorter than its output weakens the signature (RFC 7518, section 3.2)."""
 
 MIN_METRICS_TOKEN_LENGTH = 16
+
+_TURN_URL = re.compile(r"turns?:([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(\?transport=(udp|tcp))?")
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 
@@ -110,8 +113,35 @@ class Settings(BaseSettings):
         default=(),
         description="other web origins whose pages may use this server, comma-separated (default: its own only)",
     )
+    trusted_proxies: CommaSeparated = Field(
+        default=(),
+        description="addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host are believed, "
+        "comma-separated (default: nobody's)",
+    )
+    rate_limits: Literal["on", "off"] = Field(
+        default="on",
+        description="off: no limits on how often users and addresses do what, and on connections of one address; "
+        "for load tests",
+    )
+    max_connections: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="connections (HTTP and WebSocket) at the same time, in all"
+    )
+    max_connections_per_address: int = Field(
+        default=5_000, ge=1, le=1_000_000, description="the same, of one IPv4 address or one IPv6 /64"
+    )
+    tls_cert: Path | None = Field(
+        default=None,
+        description="PEM file with the certificate chain: https instead of http; read anew when it changes",
+    )
+    tls_key: Path | None = Field(default=None, description="PEM file with the certificate's key, not encrypted")
+    turn_urls: CommaSeparated = Field(
+        default=(), description="turn: and turns: addresses of a TURN server that clients may use, comma-separated"
+    )
+    turn_secret: SecretStr | None = Field(
+        default=None, description="secret shared with the TURN server (coturn: static-auth-secret)"
+    )
 
-    @field_validator("rtc_bind", "allowed_origins", mode="before")
+    @field_validator("rtc_bind", "allowed_origins", "trusted_proxies", "turn_urls", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -131,12 +161,22 @@ class Settings(BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(_origin(origin) for origin in value))
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_ip_network(network) for network in value))
+
+    @field_validator("turn_urls")
+    @classmethod
+    def _turn_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_turn_url(url) for url in value))
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("data_dir", "jwt_public_key_file")
+    @field_validator("data_dir", "jwt_public_key_file", "tls_cert", "tls_key")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else Path(os.path.abspath(value.expanduser()))
@@ -169,9 +209,18 @@ class Settings(BaseSettings):
                 f"the server listens on {self.host} only with keys of its own for tokens: "
                 "set GREENROOM_JWT_SECRET, or listen on 127.0.0.1"
             )
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("GREENROOM_TLS_CERT and GREENROOM_TLS_KEY go together: set both or none")
+        if bool(self.turn_urls) != (self.turn_secret is not None):
+            raise ValueError("GREENROOM_TURN_URLS and GREENROOM_TURN_SECRET go together: set both or none")
         if self.rtc_port and self.rtc_port + self.workers - 1 > 65535:
             raise ValueError(f"{self.workers} workers do not fit above the UDP port {self.rtc_port}")
         return self
+
+    @property
+    def limits_addresses(self) -> bool:
+        """Whether there are limits on what one user and one address may do."""
+        return self.rate_limits == "on"
 
     @property
     def dev_tokens(self) -> bool:
@@ -228,6 +277,20 @@ def _jwks_url(value: str) -> str:
         raise ValueError("it has to begin with https:// (or http:// and an address of this machine)")
     if parts.username is not None or parts.password is not None or parts.fragment or " " in value:
         raise ValueError("it has to be an address without user, password and fragment")
+    return value
+
+
+def _ip_network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is neither an IP address nor a network such as 10.0.0.0/8") from None
+
+
+def _turn_url(value: str) -> str:
+    """RFC 7065. Browsers refuse a whole connection because of one address that they can't read."""
+    if not _TURN_URL.fullmatch(value):
+        raise ValueError(f"{value!r} is not a TURN address such as turn:turn.example.com:3478?transport=udp")
     return value
 
 

@@ -118,7 +118,7 @@ async def live_socket(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def _run(request: web.Request, response: web.WebSocketResponse[bool]) -> None:
+async def _run(request: web.Request, response: web.WebSocketResponse) -> None:
     connections = request.app[CONNECTIONS]
     connection = Connection(
         AiohttpSocket(request, response),

@@ -20,6 +20,15 @@ from .room import Room
 Result = TypeVar("Result")
 
 
+IceServers = Callable[[str], tuple[IceServer, ...]]
+"""What a participant, given by id, may use to connect: credentials are made for each of them."""
+
+
+def no_ice_servers(participant_id: str) -> tuple[IceServer, ...]:
+    """Everybody reaches the server directly."""
+    return ()
+
+
 @dataclass(frozen=True)
 class ServiceConfig:
     resume_grace_s: float = 30.0
@@ -27,7 +36,7 @@ class ServiceConfig:
     first_connect_grace_s: float = 120.0
     """How long a participant who joined over REST may take to open a socket."""
     sweep_interval_s: float = 1.0
-    ice_servers: tuple[IceServer, ...] = ()
+    ice_servers: IceServers = no_ice_servers
     media: MediaTimings = field(default_factory=MediaTimings)
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 from . import messages
 from .errors import LiveError
 from .join_tokens import JoinTokenVerbs
+from .listing import ActiveOrder, ActivePage, ActiveSearch, Place, place_of
 from .messages import Message, ParticipantView, Welcome
 from .model import ParticipantRecord, Role, SessionRecord, SessionSettings, SessionType, Source
 from .participant import Link, Participant
@@ -82,9 +83,23 @@ class RoomService(JoinTokenVerbs, Upkeep):
         require(room.member(identity).role, "end")
         return await self._finish(room, "ended_by_host", identity)
 
-    async def list_active(self, identity: Identity, limit: int, offset: int) -> list[SessionRecord]:
-        """Live sessions, newest first."""
-        return await stored(self._store_as(identity).active_sessions(limit, offset))
+    async def list_active(
+        self,
+        identity: Identity,
+        text: str = "",
+        order: ActiveOrder = "started",
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> ActivePage:
+        """Live sessions with `text` in the title or the host's name. `cursor` comes from the page before."""
+        try:
+            after = None if cursor is None else place_of(cursor, order)
+        except ValueError:
+            problem = {"field": "cursor", "problem": "It is none of this list in this order."}
+            raise LiveError("invalid_request", details=[problem]) from None
+        found = await stored(self._store_as(identity).active_sessions(ActiveSearch(text, order, after, limit + 1)))
+        more = len(found) > limit
+        return ActivePage(found[:limit], Place.of(order, found[limit - 1]).cursor() if more else None)
 
     async def get_session(self, identity: Identity, session_id: str) -> SessionRecord:
         """Live or ended."""
@@ -118,7 +133,7 @@ class RoomService(JoinTokenVerbs, Upkeep):
             resumed=resumed,
             resume_token=me.renew_resume_token(),
             grace_s=self.config.resume_grace_s,
-            ice_servers=self.config.ice_servers,
+            ice_servers=self.config.ice_servers(me.id),
         )
         link.send(messages.encode(messages.welcome(content, request_id)))
         if had_sources:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from control_api.route_table import AnyRoute, Call, Route
 from control_api.routes_bodies import Query, SessionAnswer, SessionBody
-from signaling.messages import ParticipantView
-from signaling.model import Description, SessionRecord, SessionSettings, SessionType
+from signaling.listing import MAX_CURSOR, ActiveOrder
+from signaling.messages import IceServer, ParticipantView
+from signaling.model import Description, SearchText, SessionRecord, SessionSettings, SessionType
 from signaling.model import Title as SessionTitle
 
 
@@ -25,13 +26,17 @@ class StartBody(SessionSettings):
 
 
 class ActiveQuery(Query):
+    q: SearchText = Field(default="", description="Something in the title or the host's name, in any case.")
+    order: ActiveOrder = Field(default="started", description="Newest first, or most viewers first.")
+    cursor: str | None = Field(default=None, max_length=MAX_CURSOR, description="The `next_cursor` of the page before.")
     limit: int = Field(default=50, ge=1, le=100)
-    offset: int = Field(default=0, ge=0, le=1_000_000)
 
 
 class JoinedAnswer(BaseModel):
     session: SessionRecord
     participant: ParticipantView
+    ice_servers: tuple[IceServer, ...]
+    """For `RTCPeerConnection`, as in `welcome`."""
     ws_path: str
     """Of the WebSocket, on the same host."""
 
@@ -42,6 +47,8 @@ class LeftAnswer(BaseModel):
 
 class SessionsAnswer(BaseModel):
     sessions: list[SessionRecord]
+    next_cursor: str | None
+    """For the next page; null: there is none."""
 
 
 class ParticipantsAnswer(BaseModel):
@@ -51,12 +58,13 @@ class ParticipantsAnswer(BaseModel):
 async def start(call: Call[StartBody, None]) -> JoinedAnswer:
     body = call.body
     return _joined(
-        *await call.service.start(call.caller, body.title, body.description, body.session_type, body.settings())
+        call,
+        *await call.service.start(call.caller, body.title, body.description, body.session_type, body.settings()),
     )
 
 
 async def join(call: Call[SessionBody, None]) -> JoinedAnswer:
-    return _joined(*await call.service.join(call.caller, call.body.session_id))
+    return _joined(call, *await call.service.join(call.caller, call.body.session_id))
 
 
 async def leave(call: Call[SessionBody, None]) -> LeftAnswer:
@@ -69,7 +77,9 @@ async def end(call: Call[SessionBody, None]) -> SessionAnswer:
 
 
 async def active(call: Call[None, ActiveQuery]) -> SessionsAnswer:
-    return SessionsAnswer(sessions=await call.service.list_active(call.caller, call.query.limit, call.query.offset))
+    query = call.query
+    page = await call.service.list_active(call.caller, query.q, query.order, query.cursor, query.limit)
+    return SessionsAnswer(sessions=page.sessions, next_cursor=page.next_cursor)
 
 
 async def session(call: Call[None, None]) -> SessionAnswer:
@@ -80,8 +90,13 @@ async def participants(call: Call[None, None]) -> ParticipantsAnswer:
     return ParticipantsAnswer(participants=await call.service.participants(call.caller, call.path("id")))
 
 
-def _joined(session: SessionRecord, participant: ParticipantView) -> JoinedAnswer:
-    return JoinedAnswer(session=session, participant=participant, ws_path=f"/ws/live/{session.id}")
+def _joined(call: Call[Any, None], session: SessionRecord, participant: ParticipantView) -> JoinedAnswer:
+    return JoinedAnswer(
+        session=session,
+        participant=participant,
+        ice_servers=call.service.config.ice_servers(participant.id),
+        ws_path=f"/ws/live/{session.id}",
+    )
 
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
@@ -133,9 +148,11 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "GET",
         "/live/active",
         active,
-        "List the live sessions, newest first",
+        "List the live sessions",
+        description="Counts change while one turns the pages: by viewers, a session may come twice or not at all.",
         query=ActiveQuery,
         answer=SessionsAnswer,
+        etag=True,
         errors=("database_unavailable",),
     ),
     Route(

@@ -5,7 +5,7 @@ import { GreenroomError } from "./errors.js";
  * @typedef {import("./types.js").Participant} Participant
  * @typedef {import("./types.js").GuestRequest} GuestRequest
  * @typedef {import("./types.js").ManageAction} ManageAction
- * @typedef {{session: Session, participant: Participant, ws_path: string}} Joined
+ * @typedef {{session: Session, participant: Participant, ice_servers: RTCIceServer[], ws_path: string}} Joined
  * @typedef {{title: string, description?: string, session_type?: import("./types.js").SessionType}
  *   & Partial<import("./types.js").SessionSettings>} StartOptions
  */
@@ -69,11 +69,14 @@ export class Api {
   }
 
   /**
-   * @param {{limit?: number, offset?: number}} [page]
-   * @returns {Promise<{sessions: Session[]}>}
+   * @param {{q?: string, order?: "started" | "viewers", cursor?: string | null, limit?: number}} [page] `cursor` is the
+   *   `next_cursor` of the page before
+   * @returns {Promise<{sessions: Session[], next_cursor: string | null}>}
    */
-  active({ limit = 50, offset = 0 } = {}) {
-    return this.#call("GET", `/live/active?limit=${limit}&offset=${offset}`);
+  active({ q = "", order = "started", cursor = null, limit = 50 } = {}) {
+    const query = new URLSearchParams({ q, order, limit: String(limit) });
+    if (cursor !== null) query.set("cursor", cursor);
+    return this.#call("GET", `/live/active?${query}`);
   }
 
   /**
