@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,6 +20,7 @@ from sfu.worker.messages import (
 )
 
 from .errors import ErrorCode
+from .listing import ActiveSearch
 from .model import GuestRequestRecord, ParticipantRecord, Role, SessionRecord, SessionSettings
 
 
@@ -68,6 +69,18 @@ class StoreUnavailable(Exception):
     """The database can't be reached now; nothing was changed."""
 
 
+class CommitInDoubt(StoreUnavailable):
+    """The connection was lost during a commit: it may have happened.
+
+    `settle` finds out: what the transaction returned where it was committed, None where it was not and can be tried
+    again. Raises `StoreUnavailable` while that can't be known.
+    """
+
+    def __init__(self, settle: Callable[[], Awaitable[Any]]) -> None:
+        self.settle = settle
+        super().__init__("the connection was lost during a commit")
+
+
 class StoreRefused(Exception):
     """The database did not let the caller do this, though the room service would have; nothing was changed."""
 
@@ -99,7 +112,7 @@ class Store(Protocol):
         """Idempotent. Also closes its participants and pending requests."""
 
     async def get_session(self, session_id: str) -> SessionRecord | None: ...
-    async def active_sessions(self, limit: int, offset: int) -> list[SessionRecord]: ...
+    async def active_sessions(self, search: ActiveSearch) -> list[SessionRecord]: ...
     async def save_settings(self, session_id: str, settings: SessionSettings) -> None: ...
     async def upsert_participant(self, participant: ParticipantRecord) -> None: ...
     async def set_role(self, session_id: str, participant_id: str, role: Role) -> None: ...
