@@ -20,6 +20,7 @@ from signaling.ports import Identity
 
 from .data_dir import make_data_dir
 from .join_tokens import DEFAULT_TTL_S, JOIN_TYPE, JoinTokens
+from .operator_tokens import OPERATOR_TYPE, OperatorTokens
 from .settings import MIN_SECRET_BYTES
 from .token_claims import account_of, clean_name, is_account_id
 from .token_keys import MAX_KID_LENGTH, KeySetupError, KeySource, KeysUnavailable, OneKey, VerifyingKey
@@ -96,6 +97,7 @@ class Authenticator:
         self._keys: KeySource = keys or OneKey(VerifyingKey("HS256", secret))
         self._rules = rules or TokenRules()
         self._join = JoinTokens(secret, join_ttl_s)
+        self._operator = OperatorTokens(secret)
 
     async def verify(self, token: str | None) -> Identity:
         """Tell whose token this is; waits only where the issuer's keys have to be fetched.
@@ -118,6 +120,18 @@ class Authenticator:
             return account_of(await self._account_claims(token, header))
         except ValueError as error:
             raise TokenInvalid(str(error)) from None
+
+    def verify_operator(self, token: str | None) -> None:
+        """Raises `TokenMissing`, `TokenExpired` or `TokenInvalid` unless this is a token of the server's operator."""
+        if not token:
+            raise TokenMissing("a token is needed")
+        try:
+            kind = jwt.get_unverified_header(token).get("typ") if len(token) <= MAX_TOKEN_LENGTH else None
+        except _UNREADABLE:
+            kind = None
+        if kind != OPERATOR_TYPE:
+            raise TokenInvalid("the token is not an operator's")
+        self._claims(token, self._operator.key, required=("exp",))
 
     def issue(self, name: str, user_id: str | None = None, ttl_s: float = 12 * 3600) -> str:
         """Make a token that is valid for `ttl_s` seconds, for a new random user unless `user_id` is given.

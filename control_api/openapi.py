@@ -80,8 +80,14 @@ def document(routes: Iterable[AnyRoute]) -> Json:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "`sub` is the user's id; `name`, the name to show, is optional.",
-                }
+                    "description": "Of a user: `sub` is the user's id; `name`, the name to show, is optional.",
+                },
+                "operator": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "Of the server's operator. `greenroom sessions` makes them from the secret.",
+                },
             },
         },
     }
@@ -118,7 +124,7 @@ def _operation(route: AnyRoute, schemas: Schemas, definitions: Json) -> Json:
         "operationId": route.name,
         "tags": [route.topic],
         "summary": route.summary,
-        "security": [{"token": []}] if route.token else [],
+        "security": [{"operator": []}] if route.operator else [{"token": []}] if route.token else [],
     }
     if route.description:
         operation["description"] = route.description

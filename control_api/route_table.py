@@ -56,6 +56,7 @@ _OF_TOKENS: Final[tuple[ErrorCode, ...]] = (
     *("token_missing", "token_invalid", "token_expired", "issuer_unavailable"),
     *("forbidden", "kicked", "session_ended"),  # join tokens
 )
+_OF_OPERATORS: Final[tuple[ErrorCode, ...]] = ("token_missing", "token_invalid", "token_expired")
 _OF_BODIES: Final[tuple[ErrorCode, ...]] = ("invalid_json", "body_too_large", "invalid_request")
 _OF_QUERIES: Final[tuple[ErrorCode, ...]] = ("invalid_request",)
 
@@ -69,7 +70,7 @@ class Call(Generic[BodyT, QueryT]):
     body: BodyT
     query: QueryT
     known_caller: Identity | None
-    """None for routes that want no token; the others use `caller`."""
+    """None for routes that want no token, or the operator's; the others use `caller`."""
 
     @property
     def caller(self) -> Identity:
@@ -116,6 +117,8 @@ class Route(Generic[BodyT, QueryT, AnswerT]):
     errors: tuple[ErrorCode, ...] = ()
     """Those of the verb; `error_codes` has all."""
     token: bool = True
+    operator: bool = False
+    """Takes tokens of the server's operator, and no others."""
     rate: RateClass | None = None
     """What it counts as in rate limits; None: `read` for GET, `manage` for the others."""
     description: str = ""
@@ -151,7 +154,7 @@ class Route(Generic[BodyT, QueryT, AnswerT]):
     def error_codes(self) -> tuple[ErrorCode, ...]:
         """Every code that this route can answer with, each once."""
         codes = (
-            *(_OF_TOKENS if self.token else ()),
+            *(_OF_OPERATORS if self.operator else _OF_TOKENS if self.token else ()),
             *(_OF_BODIES if self.body is not None else ()),
             *(_OF_QUERIES if self.query is not None else ()),
             *self.errors,
@@ -173,7 +176,9 @@ def _served(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.Response]]
         limits = request.app[RATE_LIMITS]
         limits.spend_address(route.rate_class, client_of(request).address)
         # Who calls comes first: strangers learn nothing about what a body should look like.
-        caller = await _caller(request) if route.token else None
+        if route.operator:
+            request.app[AUTHENTICATOR].verify_operator(_bearer(request))
+        caller = await _caller(request) if route.token and not route.operator else None
         if caller is not None:
             limits.spend_user(route.rate_class, caller.user_id)
         body = await _body(request, route.body) if route.body is not None else None
@@ -188,8 +193,12 @@ def _served(route: AnyRoute) -> Callable[[web.Request], Awaitable[web.Response]]
 
 async def _caller(request: web.Request) -> Identity:
     """Who calls. Raises `AuthError`."""
+    return await request.app[AUTHENTICATOR].verify(_bearer(request))
+
+
+def _bearer(request: web.Request) -> str | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return await request.app[AUTHENTICATOR].verify(token.strip() if scheme.lower() == "bearer" else None)
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 async def _confine(request: web.Request, caller: Identity, body: object) -> None:

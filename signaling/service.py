@@ -11,6 +11,7 @@ from .join_tokens import JoinTokenVerbs
 from .listing import ActiveOrder, ActivePage, ActiveSearch, Place, place_of
 from .messages import Message, ParticipantView, Welcome
 from .model import ParticipantRecord, Role, SessionRecord, SessionSettings, SessionType, Source
+from .operator import OperatorVerbs
 from .participant import Link, Participant
 from .permissions import Action, require
 from .ports import Identity, MediaError
@@ -20,7 +21,7 @@ from .room import Room
 from .upkeep import Upkeep
 
 
-class RoomService(JoinTokenVerbs, Upkeep):
+class RoomService(OperatorVerbs, JoinTokenVerbs, Upkeep):
     """Verbs take who calls and the session's id, and may raise `LiveError`.
 
     `open` first, `close` at the end. All of it runs on one event loop.

@@ -6,12 +6,13 @@ from typing import Final
 
 from control_api.route_table import AnyRoute
 
-from . import document, health, sessions, stage, tokens
+from . import document, health, operator, sessions, stage, tokens
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     *sessions.ROUTES,
     *stage.ROUTES,
     *tokens.ROUTES,
+    *operator.ROUTES,
     *health.ROUTES,
     *document.ROUTES,
 )

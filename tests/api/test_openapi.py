@@ -77,7 +77,8 @@ def test_waiting_and_signing_in_are_in_the_headers(built):
 def test_the_lock_is_shut_where_a_token_is_needed(built):
     for route in (*ROUTES, *DEV_ROUTES):
         security = built["paths"][route.path][route.method.lower()]["security"]
-        assert security == ([{"token": []}] if route.token else []), route.path
+        scheme = "operator" if route.operator else "token"
+        assert security == ([{scheme: []}] if route.token else []), route.path
 
 
 def test_every_schema_is_used(built):

@@ -194,7 +194,7 @@ async def test_a_401_names_the_scheme_and_a_token_in_the_query_counts_nothing(se
                 assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-POSTS = [route.path for route in (*ROUTES, *DEV_ROUTES) if route.method == "POST"]
+POSTS = [route.path for route in (*ROUTES, *DEV_ROUTES) if route.method == "POST" and not route.operator]
 
 
 @pytest.mark.parametrize("path", POSTS)

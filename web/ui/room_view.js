@@ -18,6 +18,7 @@ const GOODBYES = {
   session_not_found: "There is no such session.",
   session_ended: "The session has ended.",
   host_lost: "The session has ended: the host's connection was lost.",
+  ended_by_operator: "The session was ended by the operator of this server.",
   replaced: "You opened this session somewhere else. It goes on there.",
   session_full: "The session is full.",
   unsupported_protocol: "This page is out of date. Reload it.",
