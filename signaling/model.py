@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -21,6 +21,8 @@ _STORABLE = r"^[^\x00]*$"
 """NUL is the one character that PostgreSQL's text can't hold."""
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_STORABLE)]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=_STORABLE)]
+SearchText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=_STORABLE)]
+BanReason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=_STORABLE)]
 RequestMessage = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=_STORABLE)]
 
 
@@ -49,6 +51,20 @@ class SessionSettings(BaseModel):
     """Seconds between two chat messages of one viewer or guest; 0: no limit."""
     locked: bool = False
     """Nobody new comes in; who was in before may come back."""
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for member in schema["properties"].values():
+        member.pop("default", None)
+
+
+class SettingsChange(SessionSettings):
+    """Some of the settings: those that were given."""
+
+    model_config = ConfigDict(strict=True, json_schema_extra=_without_defaults)
+
+    def applied_to(self, settings: SessionSettings) -> SessionSettings:
+        return settings.model_copy(update=self.model_dump(exclude_unset=True))
 
 
 class SessionRecord(BaseModel):
@@ -111,3 +127,18 @@ class GuestRequestRecord(BaseModel):
     kind: RequestKind = "request"
     invited_by: str | None = None
     """User id of the host or cohost who asked a viewer up."""
+
+
+class BanRecord(BaseModel):
+    """A user who may come into no session of a host."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host_user_id: str
+    user_id: str
+    session_id: str
+    """Where it was decided."""
+    name: str
+    reason: BanReason = ""
+    banned_by: str
+    created_at: datetime

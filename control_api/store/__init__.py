@@ -12,9 +12,10 @@ unknown session or participant `LookupError`: those two are defects of the calle
 from __future__ import annotations
 
 from .database import Database as Database
+from .listing import Listing
 from .participants import Participants
 from .sessions import Sessions
 
 
-class PostgresStore(Sessions, Participants):
+class PostgresStore(Sessions, Listing, Participants):
     """All of it."""

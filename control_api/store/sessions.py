@@ -13,11 +13,12 @@ from .participants import insert_participant
 from .rows import Bound, is_uuid, lock_session, with_text_ids
 
 _SETTINGS: Final = tuple(SessionSettings.model_fields)
-_SESSION: Final = f"""
+SESSION: Final = f"""
 select s.id, s.host_user_id, s.host_name, s.title, s.description, s.session_type, s.status, s.started_at, s.ended_at,
        s.end_reason, s.viewer_count, s.guest_count, {", ".join(f"o.{name}" for name in _SETTINGS)}
   from live_sessions s join live_session_settings o on o.session_id = s.id
 """
+"""A session with its settings, as `session_of` reads it; conditions follow."""
 _PLACES: Final = ", ".join(f"${number}" for number in range(2, len(_SETTINGS) + 2))
 
 
@@ -58,17 +59,8 @@ class Sessions(Bound):
         if not is_uuid(session_id):
             return None
         async with self._transaction() as connection:
-            row = await connection.fetchrow(_SESSION + " where s.id = $1", session_id)
-        return None if row is None else _session(row)
-
-    async def active_sessions(self, limit: int, offset: int) -> list[SessionRecord]:
-        async with self._transaction() as connection:
-            rows = await connection.fetch(
-                _SESSION + " where s.status = 'live' order by s.started_at desc, s.id desc limit $1 offset $2",
-                limit,
-                offset,
-            )
-        return [_session(row) for row in rows]
+            row = await connection.fetchrow(SESSION + " where s.id = $1", session_id)
+        return None if row is None else session_of(row)
 
     async def live_session_ids(self) -> list[str]:
         async with self._transaction() as connection:
@@ -89,7 +81,8 @@ def _values(settings: SessionSettings) -> tuple[int | bool, ...]:
     return tuple(getattr(settings, name) for name in _SETTINGS)
 
 
-def _session(row: asyncpg.Record) -> SessionRecord:
+def session_of(row: asyncpg.Record) -> SessionRecord:
+    """A row of `SESSION`."""
     values = with_text_ids(row)
     settings = SessionSettings.model_validate({name: values.pop(name) for name in _SETTINGS})
     return SessionRecord.model_validate({**values, "settings": settings})

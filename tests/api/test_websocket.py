@@ -196,7 +196,7 @@ async def test_stopping_says_come_back(served, viewer, session, host_socket):
     await served.runner.cleanup()
     for socket in (host_socket, client, silent):
         assert await socket.wait_closed() == 1001
-    assert [s.status for s in await served.service.list_active(ANYBODY, 10, 0)] == ["live"]
+    assert [s.status for s in (await served.service.list_active(ANYBODY)).sessions] == ["live"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from sfu.worker.messages import (
     TransportStats,
 )
 from signaling.codecs import OPUS, VP8
+from signaling.listing import ActiveSearch
 from signaling.media import MediaTimings
 from signaling.model import GuestRequestRecord, ParticipantRecord, Role, SessionRecord, SessionSettings
 from signaling.ports import Identity, MediaError, MediaListener, StoreUnavailable
@@ -64,10 +65,9 @@ class FakeStore:
         await self._work()
         return self.sessions.get(session_id)
 
-    async def active_sessions(self, limit: int, offset: int) -> list[SessionRecord]:
+    async def active_sessions(self, search: ActiveSearch) -> list[SessionRecord]:
         await self._work()
-        live = [session for session in self.sessions.values() if session.status == "live"]
-        return live[offset : offset + limit]
+        return [session for session in self.sessions.values() if session.status == "live"][: search.limit]
 
     async def save_settings(self, session_id: str, settings: SessionSettings) -> None:
         await self._work()

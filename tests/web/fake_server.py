@@ -199,7 +199,7 @@ class FakeServer:
         return web.json_response({"token": token_for(user_id, name), "user_id": user_id, "name": name})
 
     async def _active(self, request: web.Request) -> web.Response:
-        return web.json_response({"sessions": self.sessions})
+        return web.json_response({"sessions": self.sessions, "next_cursor": None})
 
     async def _start(self, request: web.Request) -> web.Response:
         self.started.append(await request.json())
