@@ -88,7 +88,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 # Ctrl-C in the terminal is for pytest, which then stops the server; a pytest that is killed can't.
                 start_new_session=True,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                preexec_fn=end_with_parent if sys.platform == "linux" else None,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self._healthy():
@@ -230,7 +230,7 @@ class Server:
             thread.submit(lambda: asyncio.run(run())).result()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """In the new process: SIGINT when the thread that started it ends (prctl, PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGINT)
 
