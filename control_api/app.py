@@ -14,7 +14,11 @@ from signaling.service import RoomService
 
 from . import openapi
 from .auth import Authenticator
+from .client_errors import CLIENT_ERRORS, ClientErrors
 from .errors import errors_as_json
+from .metric_families import of_sessions, of_sockets, of_transports
+from .metrics import METRICS, Metrics
+from .metrics_access import METRICS_ACCESS, MetricsAccess
 from .origins import Origins
 from .proxy import PROXIES, TrustedProxies
 from .rate_limits import RATE_LIMITS, RateLimits
@@ -55,20 +59,25 @@ def create_app(
     rate_limits: RateLimits | None = None,
     proxies: TrustedProxies | None = None,
     max_sockets_per_address: int | None = None,
+    metrics: Metrics | None = None,
+    metrics_access: MetricsAccess | None = None,
 ) -> web.Application:
     """The application, which does not own what it is given.
 
     Without `rate_limits` and `max_sockets_per_address` everybody may do as much as they like. Without `proxies`
-    nobody's `X-Forwarded-*` counts. `dev_tokens` adds `POST /auth/dev-token`, where anybody gets a token.
+    nobody's `X-Forwarded-*` counts. `metrics` may hold more than what the application itself counts; without
+    `metrics_access` this machine alone may read them. `dev_tokens` adds `POST /auth/dev-token`, where anybody gets a
+    token.
 
     Its shutdown closes the open sockets with 1001; `service.close` comes after it. Its access log is
     `request_log.RequestLog`: aiohttp's own would tell headers and queries.
     """
     origins = Origins(allowed_origins)
     rate_limits = rate_limits or RateLimits(enabled=False)
+    metrics = metrics or Metrics()
     app = web.Application(
         client_max_size=MAX_BODY_BYTES,
-        middlewares=[with_request_id, origins.cors, errors_as_json, rate_limits.middleware],
+        middlewares=[with_request_id, metrics.middleware, origins.cors, errors_as_json, rate_limits.middleware],
     )
     app[PROXIES] = proxies or TrustedProxies()
     app[RATE_LIMITS] = rate_limits
@@ -78,6 +87,11 @@ def create_app(
     app[ORIGINS] = origins
     app[LIMITS] = limits or ConnectionLimits()
     app[CONNECTIONS] = Connections(max_sockets_per_address)
+    app[METRICS] = metrics
+    app[CLIENT_ERRORS] = ClientErrors(metrics.client_errors)
+    app[METRICS_ACCESS] = metrics_access or MetricsAccess()
+    for families in (of_sessions(service), of_transports(service), of_sockets(service, app[CONNECTIONS], rate_limits)):
+        metrics.add(families)
     routes = (*ROUTES, *DEV_ROUTES) if dev_tokens else ROUTES
     app[DOCUMENT] = json.dumps(openapi.document(routes))
     app[API_PATHS] = frozenset({WS_PATH, *(route.path for route in routes)})

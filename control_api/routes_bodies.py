@@ -32,9 +32,18 @@ class SessionAnswer(BaseModel):
     session: SessionRecord
 
 
-class HealthReport(BaseModel):
-    status: Literal["ok", "unavailable"]
-    """`ok` while the database answers and at least one worker does."""
-    database: Literal["ok", "unavailable"]
+class Liveness(BaseModel):
+    status: Literal["ok"] = "ok"
     workers: list[WorkerStats]
-    """Of those that answer."""
+    """Of those that answer; none for callers from elsewhere."""
+
+
+class Readiness(BaseModel):
+    status: Literal["ok", "unavailable"]
+    """`ok` while all the others are, and the server is not stopping."""
+    database: Literal["ok", "unavailable"]
+    migrations: Literal["ok", "unavailable"]
+    """Whether the database has what this version of the server needs."""
+    workers: Literal["ok", "unavailable"]
+    """`ok` while at least one answers."""
+    stopping: bool = False

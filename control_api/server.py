@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from sfu.worker.lag import LagMeter
 from sfu.worker.messages import WorkerConfig
 from sfu.worker.pool import WorkerPool
 from signaling.registry import IceServers, ServiceConfig, no_ice_servers
@@ -20,9 +21,13 @@ from . import assets
 from .app import create_app
 from .health import ServerHealth
 from .listener import Listener, most_connections
+from .metric_families import OutboxLength, of_control_process, of_database, of_workers
+from .metrics import Metrics
+from .metrics_access import MetricsAccess
 from .postgres import EmbeddedPostgres
 from .proxy import TrustedProxies
 from .rate_limits import RateLimits
+from .request_log import RequestLog
 from .seats import Seats
 from .settings import Settings
 from .shutdown import stop_on_signals
@@ -30,6 +35,7 @@ from .store import Database, PostgresStore
 from .tls import TlsFiles
 from .token_setup import open_authenticator
 from .turn import TurnServers
+from .version import version
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +98,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> str:
     await pool.start()
     stack.push_async_callback(pool.stop)
 
+    metrics = _metrics(database, pool, stack)
     service = RoomService(
         PostgresStore(database),
         pool,
@@ -115,6 +122,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> str:
         rate_limits=RateLimits(enabled=settings.limits_addresses),
         proxies=proxies,
         max_sockets_per_address=settings.max_connections_per_address if settings.limits_addresses else None,
+        metrics=metrics,
+        metrics_access=_metrics_access(settings),
     )
     return await _listen(app, settings, proxies, tls, stack)
 
@@ -134,12 +143,28 @@ def _ice_servers(settings: Settings) -> IceServers:
     return TurnServers(settings.turn_urls, settings.turn_secret.get_secret_value().encode())
 
 
+def _metrics(database: Database, pool: WorkerPool, stack: AsyncExitStack) -> Metrics:
+    metrics = Metrics()
+    meter = LagMeter(asyncio.get_running_loop())
+    stack.callback(meter.close)
+    outbox = OutboxLength(database)
+    metrics.refresh_before(outbox.refresh)
+    for families in (of_control_process(meter, version()), of_workers(pool), of_database(database), outbox.collect):
+        metrics.add(families)
+    return metrics
+
+
+def _metrics_access(settings: Settings) -> MetricsAccess:
+    return MetricsAccess(settings.metrics_token.get_secret_value() if settings.metrics_token is not None else None)
+
+
 def _worker_config(settings: Settings, index: int) -> WorkerConfig:
     return WorkerConfig(
         port=settings.rtc_port + index if settings.rtc_port else 0,
         bind=settings.rtc_bind,
         public_ip=settings.public_ip,
         log_level=settings.log_level,
+        log_format=settings.log_format,
     )
 
 
@@ -148,7 +173,11 @@ async def _listen(
 ) -> str:
     """Open the HTTP port. Returns the URL under which this machine reaches it."""
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=HTTP_SHUTDOWN_TIMEOUT_S, keepalive_timeout=IDLE_TIMEOUT_S
+        app,
+        access_log=logger,
+        access_log_class=RequestLog,
+        shutdown_timeout=HTTP_SHUTDOWN_TIMEOUT_S,
+        keepalive_timeout=IDLE_TIMEOUT_S,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

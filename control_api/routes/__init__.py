@@ -6,7 +6,7 @@ from typing import Final
 
 from control_api.route_table import AnyRoute
 
-from . import document, health, operator, sessions, stage, tokens
+from . import client_errors, document, health, operator, sessions, stage, tokens
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     *sessions.ROUTES,
@@ -14,6 +14,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     *tokens.ROUTES,
     *operator.ROUTES,
     *health.ROUTES,
+    *client_errors.ROUTES,
     *document.ROUTES,
 )
 DEV_ROUTES: Final[tuple[AnyRoute, ...]] = tokens.DEV_ROUTES

@@ -11,8 +11,9 @@ from aiohttp import web
 
 from control_api.app import create_app
 from control_api.auth import Authenticator
-from control_api.routes_bodies import HealthReport
+from control_api.routes_bodies import Readiness
 from control_api.store import Database, PostgresStore
+from sfu.worker.messages import WorkerStats
 from signaling.connection import ConnectionLimits
 from signaling.registry import ServiceConfig
 from signaling.service import RoomService
@@ -25,9 +26,13 @@ ALLOWED = "https://friend.example"
 
 class ScriptedHealth:
     def __init__(self) -> None:
-        self.report = HealthReport(status="ok", database="ok", workers=[])
+        self.report = Readiness(status="ok", database="ok", migrations="ok", workers="ok")
+        self.stats: list[WorkerStats] = []
 
-    async def check(self) -> HealthReport:
+    async def workers(self) -> list[WorkerStats]:
+        return self.stats
+
+    async def readiness(self) -> Readiness:
         return self.report
 
 
@@ -62,8 +67,10 @@ async def served(database: Database, static_dir: Path) -> AsyncIterator[Served]:
         yield server
 
 
-async def serve(database: Database, static_dir: Path, *, dev_tokens: bool) -> AsyncIterator[Served]:
-    plane, health, authenticator = FakePlane(), ScriptedHealth(), Authenticator(SECRET)
+async def serve(
+    database: Database, static_dir: Path, *, dev_tokens: bool, authenticator: Authenticator | None = None
+) -> AsyncIterator[Served]:
+    plane, health, authenticator = FakePlane(), ScriptedHealth(), authenticator or Authenticator(SECRET)
     service = RoomService(PostgresStore(database), plane, ServiceConfig())
     await service.open()
     limits = ConnectionLimits(hello_timeout_s=2, outbox_messages=64, close_timeout_s=0.5)

@@ -12,7 +12,7 @@ import pytest
 
 from control_api.errors import STATUS
 from control_api.routes import DEV_ROUTES, ROUTES
-from control_api.routes_bodies import HealthReport
+from control_api.routes_bodies import Readiness
 from tests.api.conftest import SECRET, serve
 from tests.support.api import Api, ApiError
 
@@ -131,9 +131,9 @@ async def test_active_is_paged(api, host, viewer):
 
 
 async def test_healthz(served, api):
-    assert await api.healthz() == {"status": "ok", "database": "ok", "workers": []}
-    served.health.report = HealthReport(status="unavailable", database="unavailable", workers=[])
-    async with api.http.get(f"{served.url}/healthz") as response:
+    served.health.report = Readiness(status="unavailable", database="unavailable", migrations="ok", workers="ok")
+    assert await api.healthz() == {"status": "ok", "workers": []}
+    async with api.http.get(f"{served.url}/readyz") as response:
         assert response.status == 503
         assert (await response.json())["database"] == "unavailable"
 
@@ -218,6 +218,7 @@ VALID = {
     "/live/respond-guest-request": {"session_id": "s", "request_id": "r", "approve": True},
     "/live/manage-participant": {"session_id": "s", "participant_id": "p", "action": "kick"},
     "/auth/dev-token": {"name": "Ana"},
+    "/client-errors": {"kind": "error", "message": "oops"},
 }
 
 
