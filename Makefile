@@ -11,12 +11,12 @@ RTC_PORT ?= 40000
 DATA_DIR ?= data
 BIN      := $(VENV)/bin
 
-.PHONY: run test lint screenshots bench browsers clean
+.PHONY: run test lint screenshots bench programs clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/greenroom serve --port $(PORT) --rtc-port $(RTC_PORT) --data-dir "$(DATA_DIR)"
 
-test: $(VENV)/.installed-test browsers
+test: $(VENV)/.installed-test programs
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.installed-test
@@ -24,14 +24,14 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-screenshots: $(VENV)/.installed-test browsers
+screenshots: $(VENV)/.installed-test programs
 	$(BIN)/python -m tests.support.screenshots docs/images
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench.run $(ARGS)
 
-browsers:
-	@sh tests/install_browsers.sh
+programs:
+	@sh tests/install_programs.sh
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -29,6 +29,7 @@ MAX_LOAD: Final = 15_000
 """A little below the transports that one client process has room for."""
 
 _EPILOG: Final = """\
+All clients come from one address: start the server with GREENROOM_RATE_LIMITS=off for more than a thousand of them.
 The clients take tokens from POST /auth/dev-token, or sign their own where GREENROOM_JWT_SECRET is set as it is for the
 server. One in --sample packets is decrypted, to see that it can be and how long it took; the others are counted by
 their headers, which are in clear. CPU and memory are reported for servers on this machine."""

@@ -52,6 +52,10 @@ class Coturn:
                     f"max-port={self.port + RELAY_PORTS}",
                     # The media server of the tests is on loopback, which coturn protects unless told otherwise.
                     "allow-loopback-peers",
+                    # As in docs/operations/turnserver.conf: nothing but the media server may be reached.
+                    "denied-peer-ip=0.0.0.0-255.255.255.255",
+                    "denied-peer-ip=::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+                    "allowed-peer-ip=127.0.0.1",
                     *("no-cli", "no-tls", "no-dtls", "no-multicast-peers", "fingerprint"),
                     f"userdb={self._folder / 'turndb'}",
                     f"pidfile={self._folder / 'turnserver.pid'}",

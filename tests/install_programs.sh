@@ -1,0 +1,28 @@
+#!/bin/sh
+# Programs that the tests use beside Python. Installs them where that is possible, says what is missing where not.
+set -eu
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+browsers=""
+has chromium || has chromium-browser || browsers="$browsers chromium"
+has firefox-esr || has firefox || browsers="$browsers firefox-esr"
+# Tests that need these are skipped where they are missing.
+others=""
+has turnserver || others="$others coturn"
+[ -z "$browsers$others" ] && exit 0
+
+if [ "$(id -u)" = 0 ] && has apt-get; then
+    echo "Installing for the tests:$browsers$others"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # shellcheck disable=SC2086  # one package a word
+    apt-get install -y -qq --no-install-recommends $browsers $others >/dev/null
+    exit 0
+fi
+
+[ -z "$others" ] || echo "Tests are skipped for want of these packages:$others" >&2
+[ -z "$browsers" ] && exit 0
+echo "The tests need these browsers:$browsers" >&2
+echo "Install them with your package manager, on Debian: sudo apt-get install$browsers" >&2
+exit 1
