@@ -130,7 +130,7 @@ class Issuer:
     async def come_back(self) -> None:
         app = web.Application()
         app.router.add_get("/.well-known/jwks.json", self._answer)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls, reuse_address=True).start()
         self._port = self._runner.addresses[0][1]

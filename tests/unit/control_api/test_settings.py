@@ -90,6 +90,11 @@ def test_a_short_secret_is_refused_without_being_shown() -> None:
         {"log_level": "loud"},
         {"resume_grace_s": -1},
         {"resume_grace_s": "nan"},
+        {"jwt_audience": ""},
+        {"jwt_leeway_s": -1},
+        {"jwt_leeway_s": 301},
+        {"join_token_ttl_s": 0},
+        {"join_token_ttl_s": "inf"},
     ],
 )
 def test_refused(values: dict[str, object]) -> None:
@@ -104,3 +109,68 @@ def test_a_relative_data_folder_stays_where_the_server_was_started(
     settings = Settings(data_dir="data")
     monkeypatch.chdir("/")
     assert settings.data_dir == tmp_path / "data"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://id.example/.well-known/jwks.json",
+        "https://id.example:8443/jwks?tenant=a",
+        "http://127.0.0.1:8080/realms/a/certs",
+        "http://[::1]/jwks",
+        "http://localhost/jwks",
+    ],
+)
+def test_addresses_of_keys(url: str) -> None:
+    assert Settings(jwt_jwks_url=url).jwt_jwks_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://id.example/jwks",
+        "http://127.0.0.1.example.com/jwks",
+        "http://10.0.0.1/jwks",
+        "ftp://127.0.0.1/jwks",
+        "file:///etc/passwd",
+        "id.example/jwks",
+        "https://",
+        "https:///jwks",
+        "https://[::1/jwks",
+        "https://id.example:port/jwks",
+        "https://id.example:0/jwks",
+        "https://id.example/jwks#fragment",
+        "https://user:hunter2@id.example/jwks",
+        "https://id.example/jw ks",
+        "https://id.example/jwks\r\nX-Header: 1",
+        "",
+    ],
+)
+def test_keys_never_come_over_a_line_that_others_could_write_to(url: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(jwt_jwks_url=url)
+    assert "hunter2" not in str(caught.value)
+
+
+ISSUERS = {"jwt_secret": SECRET, "jwt_public_key_file": "key.pem", "jwt_jwks_url": "https://id.example/jwks"}
+
+
+@pytest.mark.parametrize("name", ISSUERS)
+def test_whoever_issues_tokens_there_are_none_for_trying_out(name: str) -> None:
+    assert not Settings(host="0.0.0.0", **{name: ISSUERS[name]}).dev_tokens  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("left_out", ISSUERS)
+def test_tokens_have_one_issuer(left_out: str) -> None:
+    values = {name: value for name, value in ISSUERS.items() if name != left_out}
+    named = " and ".join(f"GREENROOM_{name.upper()}" for name in values)
+    with pytest.raises(ValidationError, match=f"set only one of {named}") as caught:
+        Settings(**values)  # type: ignore[arg-type]
+    assert SECRET not in str(caught.value)
+
+
+def test_a_relative_key_file_stays_where_the_server_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings(jwt_public_key_file="key.pem").jwt_public_key_file == tmp_path / "key.pem"
