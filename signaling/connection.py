@@ -60,6 +60,7 @@ _HELLO_CLOSES: Final[dict[ErrorCode, CloseCode]] = {
     "token_expired": CloseCode.UNAUTHORIZED,
     "forbidden": CloseCode.UNAUTHORIZED,
     "kicked": CloseCode.KICKED,
+    "banned": CloseCode.KICKED,
     "session_not_found": CloseCode.SESSION_NOT_FOUND,
     "session_ended": CloseCode.SESSION_ENDED,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json
@@ -13,7 +13,7 @@ from sfu.rtp.parameters import MediaKind
 from sfu.worker.messages import TransportStats
 
 from .errors import LiveError
-from .model import GuestRequestRecord, Role, SessionRecord, Source
+from .model import GuestRequestRecord, Role, SessionRecord, SessionStatistics, Source
 from .protocol import PROTOCOL_VERSION
 from .receive import ReceiveOffer
 
@@ -47,6 +47,8 @@ class ParticipantView(BaseModel):
     video_muted: bool
     audio_locked: bool
     video_locked: bool
+    chat_silenced: bool = False
+    """True only for the participant and those who moderate: it is nobody else's business."""
     sources: tuple[SourceView, ...]
 
 
@@ -141,12 +143,16 @@ def session_updated(session: SessionRecord) -> Message:
     return {"type": "session_updated", "session": session}
 
 
-def session_ended(reason: str) -> Message:
-    return {"type": "session_ended", "reason": reason}
+def session_ended(reason: str, statistics: SessionStatistics) -> Message:
+    return {"type": "session_ended", "reason": reason, "stats": statistics}
 
 
 def guest_request_created(request: GuestRequestRecord) -> Message:
     return {"type": "guest_request_created", "request": request}
+
+
+def invited(request: GuestRequestRecord) -> Message:
+    return {"type": "invited", "request": request}
 
 
 def guest_request_updated(request: GuestRequestRecord) -> Message:
@@ -157,8 +163,8 @@ def roster(participants: Sequence[ParticipantView], requests: Sequence[GuestRequ
     return {"type": "roster", "participants": list(participants), "guest_requests": list(requests)}
 
 
-def kicked() -> Message:
-    return {"type": "kicked", "reason": "kicked"}
+def kicked(reason: Literal["kicked", "banned"]) -> Message:
+    return {"type": "kicked", "reason": reason}
 
 
 def connection_stats(connection: str, stats: TransportStats) -> Message:

@@ -142,3 +142,47 @@ class BanRecord(BaseModel):
     reason: BanReason = ""
     banned_by: str
     created_at: datetime
+
+
+class SessionStatistics(BaseModel):
+    """What a session was, or is until now. The database computes it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    duration_s: float
+    peak_viewers: int
+    """Most viewers at once."""
+    total_viewers: int
+    """Visits as a viewer: who came twice counts twice."""
+    unique_viewers: int
+    """Users who were a viewer at some time; who came on stage later is among them."""
+    guests: int
+    """Users who came on stage."""
+    participation_rate: float
+    """Share (0-1) of the unique viewers who wrote, reacted, gave, or asked to come on stage."""
+    messages: int
+    """Written by people."""
+    reactions: dict[str, int]
+    """By type."""
+    gifts: int
+    """Paid ones, by quantity."""
+    gift_value: int
+    average_watch_time_s: float
+    """Mean over the unique viewers of how long each was there."""
+
+
+class TimelineEvent(BaseModel):
+    """Something that happened in a session."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: int
+    """Grows with time within a session."""
+    at: datetime
+    type: str
+    actor_user_id: str | None
+    """Who did it; null: the server."""
+    target_user_id: str | None
+    """Whom it concerns."""
+    data: dict[str, Any]
+    """By type: docs/API.md."""

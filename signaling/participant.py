@@ -8,7 +8,7 @@ from typing import Protocol
 from sfu.rtp.parameters import MediaKind
 
 from .messages import ParticipantView, SourceView
-from .model import ParticipantRecord, Role
+from .model import GuestRequestRecord, ParticipantRecord, Role
 from .peer import Peer
 
 
@@ -33,8 +33,8 @@ class Participant:
         self.absent_until: float | None = absent_until
         """When (monotonic seconds) a participant without a socket leaves the room; None with a socket."""
         self.resume_token: str | None = None
-        self.unsure_request_id: str | None = None
-        """Of a request that the store may or may not have taken; the next one takes its place."""
+        self.unsure_request: GuestRequestRecord | None = None
+        """One that the store may or may not have taken; the next one takes its place."""
 
     @property
     def id(self) -> str:
@@ -71,6 +71,12 @@ class Participant:
         return secrets.compare_digest(token.encode(), self.resume_token.encode())
 
     def view(self) -> ParticipantView:
+        """For the participant, and for those who moderate."""
+        view = self.public_view()
+        return view.model_copy(update={"chat_silenced": True}) if self.record.chat_silenced else view
+
+    def public_view(self) -> ParticipantView:
+        """For everybody else who may see the participant."""
         return ParticipantView(
             id=self.id,
             user_id=self.user_id,

@@ -9,11 +9,20 @@ from .model import Role
 
 HOST, COHOST, GUEST, VIEWER = Role.HOST, Role.COHOST, Role.GUEST, Role.VIEWER
 
-Action = Literal["end", "leave", "publish", "moderate", "leave_stage", "request_guest"]
-"""What needs no target. `moderate`: see viewers and requests, and answer requests."""
+Action = Literal["end", "leave", "publish", "moderate", "leave_stage", "request_guest", "configure"]
+"""What needs no target. `moderate`: see viewers, requests and bans, answer requests, invite, lift bans, mute all."""
 
 ManageAction = Literal[
-    "mute_audio", "unmute_audio", "mute_video", "unmute_video", "kick", "promote", "demote", "remove_guest"
+    "mute_audio",
+    "unmute_audio",
+    "mute_video",
+    "unmute_video",
+    "silence",
+    "unsilence",
+    "kick",
+    "promote",
+    "demote",
+    "remove_guest",
 ]
 MANAGE_ACTIONS: Final[tuple[ManageAction, ...]] = get_args(ManageAction)
 
@@ -29,6 +38,7 @@ _ALLOWED: Final[dict[Action, frozenset[Role]]] = {
     "moderate": MODERATORS,
     "leave_stage": GUEST_SLOTS,
     "request_guest": frozenset({VIEWER}),
+    "configure": frozenset({HOST}),
 }
 _REFUSALS: Final[dict[Action, ErrorCode]] = {"leave_stage": "not_a_guest", "request_guest": "already_on_stage"}
 
@@ -42,6 +52,8 @@ _REACH: Final[dict[ManageAction, tuple[frozenset[Role], frozenset[Role]]]] = {
     "unmute_audio": (_EVERY_TARGET, _BELOW_COHOST),
     "mute_video": (_EVERY_TARGET, _BELOW_COHOST),
     "unmute_video": (_EVERY_TARGET, _BELOW_COHOST),
+    "silence": (_EVERY_TARGET, _BELOW_COHOST),
+    "unsilence": (_EVERY_TARGET, _BELOW_COHOST),
     "kick": (_EVERY_TARGET, _BELOW_COHOST),
     "remove_guest": (_EVERY_TARGET, _BELOW_COHOST),
     "promote": (_EVERY_TARGET, _NOBODY),
@@ -71,3 +83,9 @@ def require_manage(role: Role, action: ManageAction, target: Role) -> None:
     fitting, refusal = _FITTING.get(action, (reach, "forbidden"))
     if target not in fitting:
         raise LiveError(refusal)
+
+
+def require_invitable(target: Role) -> None:
+    """Raise `LiveError` `already_on_stage` unless the target is a viewer."""
+    if target is not VIEWER:
+        raise LiveError("already_on_stage", "This participant is on stage already.")

@@ -21,7 +21,16 @@ from sfu.worker.messages import (
 
 from .errors import ErrorCode
 from .listing import ActiveSearch
-from .model import GuestRequestRecord, ParticipantRecord, Role, SessionRecord, SessionSettings
+from .model import (
+    BanRecord,
+    GuestRequestRecord,
+    ParticipantRecord,
+    Role,
+    SessionRecord,
+    SessionSettings,
+    SessionStatistics,
+    TimelineEvent,
+)
 
 
 class MediaListener(Protocol):
@@ -108,18 +117,41 @@ class Store(Protocol):
         """The same store in the name of a caller. Without one it is the server itself that asks."""
 
     async def create_session(self, session: SessionRecord, host: ParticipantRecord) -> None: ...
-    async def end_session(self, session_id: str, reason: str, at: datetime) -> None:
+    async def end_session(self, session_id: str, reason: str, at: datetime) -> SessionStatistics:
         """Idempotent. Also closes its participants and pending requests."""
+
+    async def session_statistics(self, session_id: str) -> SessionStatistics | None:
+        """Until now, or of the whole session; for those who are or were in it. None where there is no such session."""
+
+    async def timeline(self, session_id: str, after: int, limit: int) -> list[TimelineEvent] | None:
+        """Events with an id above `after`, for who moderates. None where there is no such session."""
 
     async def get_session(self, session_id: str) -> SessionRecord | None: ...
     async def active_sessions(self, search: ActiveSearch) -> list[SessionRecord]: ...
-    async def save_settings(self, session_id: str, settings: SessionSettings) -> None: ...
+    async def save_settings(
+        self, session_id: str, settings: SessionSettings, withdrawn: Sequence[GuestRequestRecord] = ()
+    ) -> None:
+        """`withdrawn`: requests and invitations that end with the change."""
+
     async def upsert_participant(self, participant: ParticipantRecord) -> None: ...
     async def set_role(self, session_id: str, participant_id: str, role: Role) -> None: ...
     async def participants(self, session_id: str) -> list[ParticipantRecord]: ...
     async def save_request(self, request: GuestRequestRecord) -> None:
         """Insert or answer a request. Its approval makes the participant a guest, in the same transaction."""
 
+    async def save_requests(self, session_id: str, requests: Sequence[GuestRequestRecord]) -> None:
+        """`save_request` for many of a session: all or none."""
+
     async def requests(self, session_id: str) -> list[GuestRequestRecord]: ...
+    async def lock_audio(self, session_id: str, participant_ids: Sequence[str]) -> None: ...
+    async def add_ban(self, ban: BanRecord) -> None:
+        """Also throws the user out of the host's live session. Banning again changes nothing."""
+
+    async def remove_ban(self, host_user_id: str, user_id: str) -> bool:
+        """Also lifts the kick in the host's live session. False where the caller sees no such ban."""
+
+    async def bans(self, host_user_id: str) -> list[BanRecord]:
+        """Those that the caller may see, newest first."""
+
     async def live_session_ids(self) -> list[str]:
         """Sessions that the database calls live, for recovery after a restart."""

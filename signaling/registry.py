@@ -35,6 +35,10 @@ class ServiceConfig:
     """How long a participant who lost the socket stays."""
     first_connect_grace_s: float = 120.0
     """How long a participant who joined over REST may take to open a socket."""
+    request_ttl_s: float = 900.0
+    """How long a request or an invitation waits for its answer."""
+    request_cooldown_s: float = 60.0
+    """How long somebody whose request was rejected waits before the next."""
     sweep_interval_s: float = 1.0
     ice_servers: IceServers = no_ice_servers
     media: MediaTimings = field(default_factory=MediaTimings)

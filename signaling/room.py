@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from sfu.rtp.parameters import MediaKind
@@ -15,7 +15,7 @@ from .errors import LiveError
 from .gate import Gate
 from .media import MediaTimings, RoomMedia
 from .messages import Message, ParticipantView
-from .model import GuestRequestRecord, ParticipantRecord, SessionRecord
+from .model import GuestRequestRecord, ParticipantRecord, RequestKind, SessionRecord, SessionSettings, SessionStatistics
 from .participant import Participant
 from .peer import Peer
 from .permissions import GUEST_SLOTS, MODERATORS, STAGE
@@ -47,12 +47,17 @@ class Room:
         """Who left, by user id: one row per user and session, and a host's lock outlives leaving."""
         self.kicked: set[str] = set()
         """User ids."""
+        self.banned: dict[str, str] = {}
+        """Whom this session's host does not let in anywhere: the session where that was decided, by user id."""
         self.requests: dict[str, GuestRequestRecord] = {}
-        """Pending ones by id."""
+        """Pending ones by id, invitations among them."""
+        self.may_ask_at: dict[str, float] = {}
+        """When (monotonic seconds) somebody whose request was rejected may ask again, by user id."""
         self.media = RoomMedia(session.id, plane, self, timings, counters)
         self.tally = SessionTally(counters)
         self._session = session
         self._answered: OrderedDict[str, None] = OrderedDict()
+        self._open_until: dict[str, float] = {}
         self._reserved_seats = 0
         self._reserved_slots = 0
         self._counts_timer: asyncio.TimerHandle | None = None
@@ -100,15 +105,23 @@ class Room:
         return member
 
     def require_admitted(self, identity: Identity) -> None:
-        """Raises `LiveError`: `forbidden` for a token of another session, `session_ended`, `kicked`."""
+        """Raises `LiveError`: `forbidden` for a token of another session, `session_ended`, `kicked`, `banned`."""
         if identity.session_id not in (None, self.id):
             raise LiveError("forbidden", OTHER_SESSION)
         self.require_live()
         self.require_not_kicked(identity.user_id)
 
     def require_not_kicked(self, user_id: str) -> None:
+        """Raises `LiveError`: `kicked`, `banned`."""
+        if user_id in self.banned:
+            raise LiveError("banned")
         if user_id in self.kicked:
             raise LiveError("kicked")
+
+    def require_open_to(self, user_id: str) -> None:
+        """Raises `LiveError` `session_locked` for somebody who was never in a session that is locked."""
+        if self._session.settings.locked and user_id not in self.by_user and user_id not in self.former:
+            raise LiveError("session_locked")
 
     # Room for more
 
@@ -126,13 +139,18 @@ class Room:
     @contextmanager
     def reserved_slot(self) -> Iterator[None]:
         """Hold one of `max_guests` places on stage. Raises `LiveError` `stage_full`."""
-        if self._guests() + self._reserved_slots >= self._session.settings.max_guests:
+        if self.free_slots < 1:
             raise LiveError("stage_full")
         self._reserved_slots += 1
         try:
             yield
         finally:
             self._reserved_slots -= 1
+
+    @property
+    def free_slots(self) -> int:
+        """Places on stage that nobody has or is about to take."""
+        return max(0, self._session.settings.max_guests - self._guests() - self._reserved_slots)
 
     def _guests(self) -> int:
         return sum(1 for member in self.members.values() if member.role in GUEST_SLOTS)
@@ -156,11 +174,16 @@ class Room:
         member.peer.close_soon()
         self.media.changed(member.id)
 
-    def finish(self, ended: SessionRecord) -> None:
+    def change_settings(self, settings: SessionSettings) -> None:
+        """From now on they hold for what is asked; nobody is thrown out by them. Everybody is told."""
+        self._session = self._session.model_copy(update={"settings": settings})
+        self.tell_all(messages.session_updated(self.session))
+
+    def finish(self, ended: SessionRecord, statistics: SessionStatistics) -> None:
         """The session has ended: tell everybody and close the sockets."""
         self._session = ended
         self._close_tally(ended)
-        self.tell_all(messages.session_ended(ended.end_reason or ""))
+        self.tell_all(messages.session_ended(ended.end_reason or "", statistics))
         self.close_links(CloseCode.SESSION_ENDED, "session_ended")
 
     def _close_tally(self, ended: SessionRecord) -> None:
@@ -180,16 +203,31 @@ class Room:
     def pending_request(self, participant_id: str) -> GuestRequestRecord | None:
         return next((r for r in self.requests.values() if r.participant_id == participant_id), None)
 
-    def pending(self, request_id: str) -> GuestRequestRecord:
+    def waiting_requests(self) -> list[GuestRequestRecord]:
+        """Those that host or cohosts have to answer, oldest first."""
+        return [request for request in self.requests.values() if request.kind == "request"]
+
+    def pending(self, request_id: str, kind: RequestKind) -> GuestRequestRecord:
         """Raises `LiveError`: `request_answered`, `request_not_found`."""
         request = self.requests.get(request_id)
-        if request is None:
-            raise LiveError("request_answered" if request_id in self._answered else "request_not_found")
+        if request is None and request_id in self._answered:
+            raise LiveError("request_answered")
+        if request is None or request.kind != kind:
+            raise LiveError("request_not_found")
         return request
+
+    def open_request(self, request: GuestRequestRecord, until: float) -> None:
+        """A request or invitation waits for its answer, `until` (monotonic seconds) nobody wants one any more."""
+        self.requests[request.id] = request
+        self._open_until[request.id] = until
+
+    def overdue_requests(self, now: float) -> list[GuestRequestRecord]:
+        return [self.requests[key] for key, until in self._open_until.items() if until <= now]
 
     def settle_request(self, request: GuestRequestRecord) -> None:
         """A request is pending no more."""
         self.requests.pop(request.id, None)
+        self._open_until.pop(request.id, None)
         self._answered[request.id] = None
         if len(self._answered) > REMEMBERED_ANSWERS:
             self._answered.popitem(last=False)
@@ -199,7 +237,11 @@ class Room:
     def visible_to(self, viewer: Participant) -> list[ParticipantView]:
         """Everybody on stage; the viewers only for those who moderate."""
         everybody = viewer.role in MODERATORS
-        return [m.view() for m in self.members.values() if everybody or m.role in STAGE]
+        return [
+            m.view() if everybody or m is viewer else m.public_view()
+            for m in self.members.values()
+            if everybody or m.role in STAGE
+        ]
 
     def requests_for(self, viewer: Participant) -> list[GuestRequestRecord]:
         if viewer.role in MODERATORS:
@@ -216,11 +258,8 @@ class Room:
         _broadcast(message, audience.values())
 
     def tell_joined(self, member: Participant) -> None:
-        message = messages.participant_joined(member.view())
-        everybody = member.role in STAGE
-        _broadcast(
-            message, [m for m in self.members.values() if m is not member and (everybody or m.role in MODERATORS)]
-        )
+        others = [m for m in self.members.values() if m is not member]
+        self._tell_about(messages.participant_joined, member, others, everybody=member.role in STAGE)
 
     def tell_left(self, member: Participant, reason: str) -> None:
         message = messages.participant_left(member.id, reason)
@@ -231,11 +270,29 @@ class Room:
 
     def tell_updated(self, member: Participant, *, everybody: bool = False) -> None:
         """`everybody`: also where a viewer is concerned, because they were on stage until now."""
-        message = messages.participant_updated(member.view())
-        if everybody or member.role in STAGE:
-            self.tell_all(message)
-        else:
-            self.tell_moderators(message, member)
+        everybody = everybody or member.role in STAGE
+        self._tell_about(messages.participant_updated, member, self.members.values(), everybody=everybody)
+
+    def _tell_about(
+        self,
+        message: Callable[[ParticipantView], Message],
+        member: Participant,
+        audience: Iterable[Participant],
+        *,
+        everybody: bool,
+    ) -> None:
+        """Those who moderate, and the participant, may learn more than the others."""
+        view, public = member.view(), member.public_view()
+        if everybody and view == public:
+            _broadcast(message(view), audience)
+            return
+        insiders: list[Participant] = []
+        others: list[Participant] = []
+        for listener in audience:
+            (insiders if listener.role in MODERATORS or listener is member else others).append(listener)
+        _broadcast(message(view), insiders)
+        if everybody:
+            _broadcast(message(public), others)
 
     def tell_roster(self, member: Participant) -> None:
         """What somebody who moderates from now on could not see before."""

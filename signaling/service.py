@@ -7,10 +7,12 @@ from uuid import uuid4
 
 from . import messages
 from .errors import LiveError
+from .invitations import InvitationVerbs
 from .join_tokens import JoinTokenVerbs
 from .listing import ActiveOrder, ActivePage, ActiveSearch, Place, place_of
 from .messages import Message, ParticipantView, Welcome
 from .model import ParticipantRecord, Role, SessionRecord, SessionSettings, SessionType, Source
+from .moderation import ModerationVerbs
 from .operator import OperatorVerbs
 from .participant import Link, Participant
 from .permissions import Action, require
@@ -18,10 +20,14 @@ from .ports import Identity, MediaError
 from .protocol import CloseCode
 from .registry import now, participant_id, stored
 from .room import Room
-from .upkeep import Upkeep
+from .session_settings import SettingsVerbs
+from .statistics import StatisticsVerbs
+from .upkeep import Ending, Upkeep
 
 
-class RoomService(OperatorVerbs, JoinTokenVerbs, Upkeep):
+class RoomService(
+    OperatorVerbs, JoinTokenVerbs, InvitationVerbs, ModerationVerbs, SettingsVerbs, StatisticsVerbs, Upkeep
+):
     """Verbs take who calls and the session's id, and may raise `LiveError`.
 
     `open` first, `close` at the end. All of it runs on one event loop.
@@ -56,6 +62,7 @@ class RoomService(OperatorVerbs, JoinTokenVerbs, Upkeep):
         self._hosting[identity.user_id] = session.id
         try:
             await self._end_orphans()
+            banned = await stored(self._banned_by(identity.user_id))
             await stored(self._store_as(identity).create_session(session, host))
         except BaseException:
             del self._hosting[identity.user_id]
@@ -63,6 +70,7 @@ class RoomService(OperatorVerbs, JoinTokenVerbs, Upkeep):
             self._orphans.add(session.id)
             raise
         room = self._rooms[session.id] = self._new_room(session)
+        room.banned = banned
         member = room.add(host, self._clock() + self.config.first_connect_grace_s)
         return room.session, member.view()
 
@@ -79,7 +87,7 @@ class RoomService(OperatorVerbs, JoinTokenVerbs, Upkeep):
             require(me.role, "leave")
             await self._depart(room, me, "left", identity)
 
-    async def end(self, identity: Identity, session_id: str) -> SessionRecord:
+    async def end(self, identity: Identity, session_id: str) -> Ending:
         room = await self._room(identity, session_id)
         require(room.member(identity).role, "end")
         return await self._finish(room, "ended_by_host", identity)
@@ -207,6 +215,7 @@ class RoomService(OperatorVerbs, JoinTokenVerbs, Upkeep):
             room.require_admitted(identity)
             member = room.by_user.get(identity.user_id)
             if member is None:
+                room.require_open_to(identity.user_id)
                 with room.reserved_seat():
                     former = room.former.get(identity.user_id)
                     record = _new_participant(room.id, identity, Role.VIEWER, former)

@@ -1,88 +1,29 @@
-"""The verbs about the stage: asking for it, answering, and managing who is on it."""
+"""Managing who is on stage and in the session, one participant at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
-from typing import Final
-from uuid import uuid4
+from typing import Final, Literal
 
 from sfu.rtp.parameters import MediaKind
 
 from . import messages
 from .errors import LiveError
 from .messages import ParticipantView
-from .model import GuestRequestRecord, RequestStatus, Role
+from .model import ParticipantRecord, Role
 from .participant import Participant
 from .permissions import ManageAction, require, require_manage
 from .ports import Identity
 from .protocol import CloseCode
-from .registry import Registry, now, stored
+from .registry import now, stored
+from .requests import RequestVerbs
 from .room import Room
 
+Departure = Literal["left", "kicked", "lost"]
 
-class StageVerbs(Registry):
+
+class StageVerbs(RequestVerbs):
     """Every one may raise `LiveError`."""
-
-    async def request_guest(self, identity: Identity, session_id: str, message: str) -> GuestRequestRecord:
-        """A viewer asks to come on stage. Comes back `approved` where the session requires no approval."""
-        room = await self._room(identity, session_id)
-        async with room.gate.user(identity.user_id):
-            me = room.member(identity)
-            require(me.role, "request_guest")
-            settings = room.session.settings
-            if not settings.allow_guests:
-                raise LiveError("guests_not_allowed")
-            if room.pending_request(me.id) is not None:
-                raise LiveError("request_pending")
-            me.unsure_request_id = me.unsure_request_id or str(uuid4())
-            request = GuestRequestRecord(
-                id=me.unsure_request_id,
-                session_id=room.id,
-                participant_id=me.id,
-                user_id=me.user_id,
-                name=me.record.name,
-                message=message,
-                created_at=now(),
-            )
-            if not settings.require_approval:
-                approved = await self._answer(room, me, request, approve=True, by=identity, answered_by=None)
-                me.unsure_request_id = None
-                return approved
-            await stored(self._store_as(identity).save_request(request))
-            me.unsure_request_id = None
-            room.requests[request.id] = request
-            room.tell_moderators(messages.guest_request_created(request))
-            return request
-
-    async def cancel_guest_request(self, identity: Identity, session_id: str) -> GuestRequestRecord:
-        room = await self._room(identity, session_id)
-        async with room.gate.user(identity.user_id):
-            me = room.member(identity)
-            request = room.pending_request(me.id)
-            if request is None:
-                raise LiveError("request_not_found")
-            return await self._withdraw(room, me, request, identity)
-
-    async def guest_requests(self, identity: Identity, session_id: str) -> list[GuestRequestRecord]:
-        """Pending ones; for host and cohosts."""
-        room = await self._room(identity, session_id)
-        me = room.member(identity)
-        require(me.role, "moderate")
-        return room.requests_for(me)
-
-    async def respond_guest_request(
-        self, identity: Identity, session_id: str, request_id: str, approve: bool
-    ) -> GuestRequestRecord:
-        room = await self._room(identity, session_id)
-        require(room.member(identity).role, "moderate")
-        async with room.gate.user(room.pending(request_id).user_id):
-            require(room.member(identity).role, "moderate")
-            request = room.pending(request_id)
-            requester = room.target(request.participant_id)
-            return await self._answer(
-                room, requester, request, approve=approve, by=identity, answered_by=identity.user_id
-            )
 
     async def manage_participant(
         self, identity: Identity, session_id: str, participant_id: str, action: ManageAction
@@ -114,41 +55,6 @@ class StageVerbs(Registry):
         me.mute(kind, muted)
         room.tell_updated(me)
         await me.peer.publisher.apply_pauses()
-
-    async def _answer(
-        self,
-        room: Room,
-        requester: Participant,
-        request: GuestRequestRecord,
-        *,
-        approve: bool,
-        by: Identity,
-        answered_by: str | None,
-    ) -> GuestRequestRecord:
-        status: RequestStatus = "approved" if approve else "rejected"
-        answered = request.model_copy(update={"status": status, "answered_at": now(), "answered_by": answered_by})
-        with room.reserved_slot() if approve else nullcontext():
-            await stored(self._store_as(by).save_request(answered))
-            room.settle_request(answered)
-            if approve:
-                settings = room.session.settings
-                requester.record = requester.record.model_copy(update={"role": Role.GUEST})
-                requester.mute("audio", not settings.guest_audio_default)
-                requester.mute("video", not settings.guest_video_default)
-        room.tell_moderators(messages.guest_request_updated(answered), requester)
-        if approve:
-            room.tell_updated(requester)
-            room.counts_changed()
-        return answered
-
-    async def _withdraw(
-        self, room: Room, requester: Participant, request: GuestRequestRecord, by: Identity | None
-    ) -> GuestRequestRecord:
-        cancelled = request.model_copy(update={"status": "cancelled", "answered_at": now()})
-        await stored(self._store_as(by).save_request(cancelled))
-        room.settle_request(cancelled)
-        room.tell_moderators(messages.guest_request_updated(cancelled), requester)
-        return cancelled
 
     async def _set_lock(self, room: Room, target: Participant, by: Identity, kind: MediaKind, locked: bool) -> None:
         if target.locked(kind) == locked:
@@ -184,29 +90,54 @@ class StageVerbs(Registry):
     async def _kick(self, room: Room, target: Participant, by: Identity) -> None:
         await self._depart(room, target, "kicked", by)
 
-    async def _depart(self, room: Room, member: Participant, reason: str, by: Identity | None) -> None:
-        """Take a participant out of the session: `left`, `kicked` or `lost`. Runs within the gate."""
-        request = room.pending_request(member.id)
-        if request is not None:
-            await self._withdraw(room, member, request, by)
+    async def _silence(self, room: Room, target: Participant, by: Identity, silenced: bool) -> None:
+        if target.record.chat_silenced == silenced:
+            return
+        record = target.record.model_copy(update={"chat_silenced": silenced})
+        await stored(self._store_as(by).upsert_participant(record))
+        target.record = record
+        # Nobody else sees it.
+        room.tell_moderators(messages.participant_updated(target.view()), target)
+
+    async def _depart(self, room: Room, member: Participant, reason: Departure, by: Identity | None) -> None:
+        """Take a participant out of the session. Runs within the gate."""
+        await self._withdraw_pending(room, member, by)
         status = "kicked" if reason == "kicked" else "left"
         record = member.record.model_copy(update={"status": status, "left_at": now()})
         await stored(self._store_as(by).upsert_participant(record))
+        self._take_out(room, member, record, reason)
+
+    async def _withdraw_pending(self, room: Room, member: Participant, by: Identity | None) -> None:
+        request = room.pending_request(member.id)
+        if request is not None:
+            # Who was invited can only answer; by going they do neither, so the server takes the invitation back.
+            own_invitation = request.kind == "invitation" and by is not None and by.user_id == member.user_id
+            await self._close_request(room, request, "cancelled", None if own_invitation else by)
+
+    def _take_out(
+        self, room: Room, member: Participant, record: ParticipantRecord, reason: Departure | Literal["banned"]
+    ) -> None:
+        """The same in memory, once the store has it. A ban is everybody else's business no more than a kick."""
         room.remove(member, record)
         link, member.link = member.link, None
-        if reason == "kicked":
+        if reason in ("kicked", "banned"):
             room.kicked.add(member.user_id)
-        room.tell_left(member, reason)
+        room.tell_left(member, "kicked" if reason == "banned" else reason)
         room.counts_changed()
-        if link is not None:
-            if reason == "kicked":
-                link.send(messages.encode(messages.kicked()))
-                link.close(CloseCode.KICKED, "kicked")
-            else:
-                link.close(CloseCode.LEFT, "left")
+        if link is None:
+            return
+        if reason in ("kicked", "banned"):
+            link.send(messages.encode(messages.kicked(reason)))
+            link.close(CloseCode.KICKED, reason)
+        else:
+            link.close(CloseCode.LEFT, "left")
 
 
 _Manage = Callable[[StageVerbs, Room, Participant, Identity], Awaitable[None]]
+
+
+def _chat(silenced: bool) -> _Manage:
+    return lambda verbs, room, target, by: verbs._silence(room, target, by, silenced)
 
 
 def _lock(kind: MediaKind, locked: bool) -> _Manage:
@@ -218,6 +149,8 @@ _MANAGE: Final[dict[ManageAction, _Manage]] = {
     "unmute_audio": _lock("audio", False),
     "mute_video": _lock("video", True),
     "unmute_video": _lock("video", False),
+    "silence": _chat(True),
+    "unsilence": _chat(False),
     "kick": StageVerbs._kick,
     "promote": StageVerbs._promote,
     "demote": StageVerbs._demote,

@@ -7,9 +7,10 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from .errors import LiveError
-from .model import SessionRecord
+from .model import SessionRecord, SessionStatistics
 from .participant import Participant
 from .ports import Identity, MediaPlane, Store
 from .protocol import CloseCode
@@ -18,6 +19,13 @@ from .room import Room
 from .stage import StageVerbs
 
 logger = logging.getLogger(__name__)
+
+
+class Ending(NamedTuple):
+    """A session that has ended, and what it was."""
+
+    session: SessionRecord
+    statistics: SessionStatistics
 
 
 class Upkeep(StageVerbs):
@@ -81,35 +89,41 @@ class Upkeep(StageVerbs):
 
     async def _sweep_room(self, room: Room) -> None:
         if self._overdue(room.host):
-            await self._finish(room, "host_lost", None, only_if=lambda: self._overdue(room.host))
+            async with room.gate.everybody():
+                if room.live and self._overdue(room.host):
+                    await self._end_alone(room, "host_lost", None)
             return
         for member in [m for m in room.members.values() if m is not room.host and self._overdue(m)]:
             async with room.gate.user(member.user_id):
                 if room.live and room.members.get(member.id) is member and self._overdue(member):
                     await self._depart(room, member, "lost", None)
+        await self._look_after_requests(room)
+
+    async def _banned_by(self, host_user_id: str) -> dict[str, str]:
+        return {ban.user_id: ban.session_id for ban in await self._store.bans(host_user_id)}
 
     def _overdue(self, member: Participant) -> bool:
         return member.absent_until is not None and member.absent_until <= self._clock()
 
-    async def _finish(
-        self, room: Room, reason: str, by: Identity | None, only_if: Callable[[], bool] = lambda: True
-    ) -> SessionRecord:
-        """End a session, alone with the room. Nothing happens where `only_if` does not hold any more by then."""
+    async def _finish(self, room: Room, reason: str, by: Identity | None) -> Ending:
+        """End a session."""
         async with room.gate.everybody():
             room.require_live()
-            if not only_if():
-                return room.session
-            at = now()
-            await stored(self._store_as(by).end_session(room.id, reason, at))
-            ended = room.session.model_copy(update={"status": "ended", "ended_at": at, "end_reason": reason})
-            del self._rooms[room.id]
-            self._hosting.pop(ended.host_user_id, None)
-            room.finish(ended)
+            return await self._end_alone(room, reason, by)
+
+    async def _end_alone(self, room: Room, reason: str, by: Identity | None) -> Ending:
+        """Runs alone within the gate."""
+        at = now()
+        statistics = await stored(self._store_as(by).end_session(room.id, reason, at))
+        ended = room.session.model_copy(update={"status": "ended", "ended_at": at, "end_reason": reason})
+        del self._rooms[room.id]
+        self._hosting.pop(ended.host_user_id, None)
+        room.finish(ended, statistics)
         # In the background: whoever ended the session need not wait for the worker.
         task = asyncio.get_running_loop().create_task(room.media.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
-        return ended
+        return Ending(ended, statistics)
 
     async def _recover(self, session_id: str) -> None:
         session = await self._store.get_session(session_id)
@@ -127,9 +141,8 @@ class Upkeep(StageVerbs):
         if session.host_user_id not in room.by_user:
             self._orphans.add(session_id)
             return
-        for request in await self._store.requests(session_id):
-            if request.status == "pending":
-                room.requests[request.id] = request
+        self._recover_requests(room, await self._store.requests(session_id))
+        room.banned = await self._banned_by(session.host_user_id)
         self._rooms[session_id] = room
         room.counts_changed()
         self._hosting[session.host_user_id] = session_id

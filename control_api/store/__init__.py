@@ -11,11 +11,13 @@ unknown session or participant `LookupError`: those two are defects of the calle
 
 from __future__ import annotations
 
+from .bans import Bans
 from .database import Database as Database
 from .listing import Listing
 from .participants import Participants
 from .sessions import Sessions
+from .statistics import Statistics
 
 
-class PostgresStore(Sessions, Listing, Participants):
+class PostgresStore(Sessions, Listing, Statistics, Participants, Bans):
     """All of it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import asyncpg
 
 from signaling.model import GuestRequestRecord, ParticipantRecord, Role
@@ -59,38 +61,24 @@ class Participants(Bound):
             )
         return [ParticipantRecord.model_validate(with_text_ids(row)) for row in rows]
 
-    async def save_request(self, request: GuestRequestRecord) -> None:
+    async def lock_audio(self, session_id: str, participant_ids: Sequence[str]) -> None:
         async with self._transaction() as connection:
-            await lock_session(connection, request.session_id)
-            known = await connection.fetchval("select status from live_guest_requests where id = $1", request.id)
-            if known == "pending" and request.status != "pending":
-                await connection.execute(
-                    "update live_guest_requests set status = $2, answered_at = $3, answered_by = $4 where id = $1",
-                    request.id,
-                    request.status,
-                    request.answered_at,
-                    request.answered_by,
-                )
-            elif known is None:
-                await connection.execute(
-                    """
-                    insert into live_guest_requests
-                           (id, session_id, participant_id, user_id, name, message, status, created_at, answered_at,
-                            kind, invited_by)
-                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-                    """,
-                    request.id,
-                    request.session_id,
-                    request.participant_id,
-                    request.user_id,
-                    request.name,
-                    request.message,
-                    request.status,
-                    request.created_at,
-                    request.answered_at,
-                    request.kind,
-                    request.invited_by,
-                )
+            await lock_session(connection, session_id)
+            await connection.execute(
+                "update live_participants set audio_locked = true "
+                "where session_id = $1 and id = any($2::uuid[]) and not audio_locked",
+                session_id,
+                participant_ids,
+            )
+
+    async def save_request(self, request: GuestRequestRecord) -> None:
+        await self.save_requests(request.session_id, (request,))
+
+    async def save_requests(self, session_id: str, requests: Sequence[GuestRequestRecord]) -> None:
+        async with self._transaction() as connection:
+            await lock_session(connection, session_id)
+            for request in requests:
+                await save_request(connection, request)
 
     async def requests(self, session_id: str) -> list[GuestRequestRecord]:
         if not is_uuid(session_id):
@@ -105,6 +93,39 @@ class Participants(Bound):
                 session_id,
             )
         return [GuestRequestRecord.model_validate(with_text_ids(row)) for row in rows]
+
+
+async def save_request(connection: asyncpg.Connection, request: GuestRequestRecord) -> None:
+    """Insert a request or write its answer, in a transaction that has locked the session."""
+    known = await connection.fetchval("select status from live_guest_requests where id = $1", request.id)
+    if known == "pending" and request.status != "pending":
+        await connection.execute(
+            "update live_guest_requests set status = $2, answered_at = $3, answered_by = $4 where id = $1",
+            request.id,
+            request.status,
+            request.answered_at,
+            request.answered_by,
+        )
+    elif known is None:
+        await connection.execute(
+            """
+            insert into live_guest_requests
+                   (id, session_id, participant_id, user_id, name, message, status, created_at, answered_at,
+                    kind, invited_by)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+            """,
+            request.id,
+            request.session_id,
+            request.participant_id,
+            request.user_id,
+            request.name,
+            request.message,
+            request.status,
+            request.created_at,
+            request.answered_at,
+            request.kind,
+            request.invited_by,
+        )
 
 
 async def insert_participant(connection: asyncpg.Connection, participant: ParticipantRecord) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 
-from signaling.model import ParticipantRecord, SessionRecord, SessionSettings
+from signaling.model import GuestRequestRecord, ParticipantRecord, SessionRecord, SessionSettings, SessionStatistics
 
-from .participants import insert_participant
+from .participants import insert_participant, save_request
 from .rows import Bound, is_uuid, lock_session, with_text_ids
+from .statistics import statistics_of
 
 _SETTINGS: Final = tuple(SessionSettings.model_fields)
 SESSION: Final = f"""
@@ -45,7 +47,7 @@ class Sessions(Bound):
             )
             await insert_participant(connection, host)
 
-    async def end_session(self, session_id: str, reason: str, at: datetime) -> None:
+    async def end_session(self, session_id: str, reason: str, at: datetime) -> SessionStatistics:
         async with self._transaction() as connection:
             if await lock_session(connection, session_id) == "live":
                 await connection.execute(
@@ -54,6 +56,7 @@ class Sessions(Bound):
                     at,
                     reason,
                 )
+            return await statistics_of(connection, session_id)
 
     async def get_session(self, session_id: str) -> SessionRecord | None:
         if not is_uuid(session_id):
@@ -67,7 +70,9 @@ class Sessions(Bound):
             rows = await connection.fetch("select id from live_sessions where status = 'live' order by started_at, id")
         return [str(row["id"]) for row in rows]
 
-    async def save_settings(self, session_id: str, settings: SessionSettings) -> None:
+    async def save_settings(
+        self, session_id: str, settings: SessionSettings, withdrawn: Sequence[GuestRequestRecord] = ()
+    ) -> None:
         async with self._transaction() as connection:
             await lock_session(connection, session_id)
             await connection.execute(
@@ -75,6 +80,8 @@ class Sessions(Bound):
                 session_id,
                 *_values(settings),
             )
+            for request in withdrawn:
+                await save_request(connection, request)
 
 
 def _values(settings: SessionSettings) -> tuple[int | bool, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,16 @@ from sfu.worker.messages import (
 from signaling.codecs import OPUS, VP8
 from signaling.listing import ActiveSearch
 from signaling.media import MediaTimings
-from signaling.model import GuestRequestRecord, ParticipantRecord, Role, SessionRecord, SessionSettings
+from signaling.model import (
+    BanRecord,
+    GuestRequestRecord,
+    ParticipantRecord,
+    Role,
+    SessionRecord,
+    SessionSettings,
+    SessionStatistics,
+    TimelineEvent,
+)
 from signaling.ports import Identity, MediaError, MediaListener, StoreUnavailable
 from signaling.registry import ServiceConfig
 from signaling.service import RoomService
@@ -27,6 +37,19 @@ from tests.support import sdp
 
 ANYBODY = Identity(user_id="user-anybody", name="Anybody")
 """Has a token, and is in no session."""
+STATISTICS = SessionStatistics(
+    duration_s=60.5,
+    peak_viewers=3,
+    total_viewers=5,
+    unique_viewers=4,
+    guests=1,
+    participation_rate=0.5,
+    messages=7,
+    reactions={"heart": 12},
+    gifts=2,
+    gift_value=40,
+    average_watch_time_s=30.25,
+)
 FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
 
 
@@ -37,6 +60,8 @@ class FakeStore:
         self.sessions: dict[str, SessionRecord] = {}
         self.people: dict[str, ParticipantRecord] = {}
         self.asked: dict[str, GuestRequestRecord] = {}
+        self.banned: dict[tuple[str, str], BanRecord] = {}
+        self.events: list[TimelineEvent] = []
         self.down = False
         self.hold: asyncio.Event | None = None
 
@@ -54,12 +79,21 @@ class FakeStore:
         self.sessions[session.id] = session
         self.people[host.id] = host
 
-    async def end_session(self, session_id: str, reason: str, at: datetime) -> None:
+    async def end_session(self, session_id: str, reason: str, at: datetime) -> SessionStatistics:
         await self._work()
         session = self.sessions.get(session_id)
         if session is not None and session.status == "live":
             change = {"status": "ended", "ended_at": at, "end_reason": reason}
             self.sessions[session_id] = session.model_copy(update=change)
+        return STATISTICS
+
+    async def session_statistics(self, session_id: str) -> SessionStatistics | None:
+        await self._work()
+        return STATISTICS if session_id in self.sessions else None
+
+    async def timeline(self, session_id: str, after: int, limit: int) -> list[TimelineEvent] | None:
+        await self._work()
+        return [event for event in self.events if event.id > after][:limit] if session_id in self.sessions else None
 
     async def get_session(self, session_id: str) -> SessionRecord | None:
         await self._work()
@@ -69,8 +103,12 @@ class FakeStore:
         await self._work()
         return [session for session in self.sessions.values() if session.status == "live"][: search.limit]
 
-    async def save_settings(self, session_id: str, settings: SessionSettings) -> None:
+    async def save_settings(
+        self, session_id: str, settings: SessionSettings, withdrawn: Sequence[GuestRequestRecord] = ()
+    ) -> None:
         await self._work()
+        self.sessions[session_id] = self.sessions[session_id].model_copy(update={"settings": settings})
+        self.asked.update({request.id: request for request in withdrawn})
 
     async def upsert_participant(self, participant: ParticipantRecord) -> None:
         await self._work()
@@ -90,6 +128,28 @@ class FakeStore:
         if request.status == "approved":
             person = self.people[request.participant_id]
             self.people[person.id] = person.model_copy(update={"role": Role.GUEST})
+
+    async def save_requests(self, session_id: str, requests: Sequence[GuestRequestRecord]) -> None:
+        await self._work()
+        for request in requests:
+            await self.save_request(request)
+
+    async def lock_audio(self, session_id: str, participant_ids: Sequence[str]) -> None:
+        await self._work()
+        for key in participant_ids:
+            self.people[key] = self.people[key].model_copy(update={"audio_locked": True})
+
+    async def add_ban(self, ban: BanRecord) -> None:
+        await self._work()
+        self.banned.setdefault((ban.host_user_id, ban.user_id), ban)
+
+    async def remove_ban(self, host_user_id: str, user_id: str) -> bool:
+        await self._work()
+        return self.banned.pop((host_user_id, user_id), None) is not None
+
+    async def bans(self, host_user_id: str) -> list[BanRecord]:
+        await self._work()
+        return [ban for ban in self.banned.values() if ban.host_user_id == host_user_id]
 
     async def requests(self, session_id: str) -> list[GuestRequestRecord]:
         await self._work()
@@ -397,7 +457,7 @@ class Person:
         await self.service.leave(self.identity, self.session_id)
 
     async def end(self) -> SessionRecord:
-        return await self.service.end(self.identity, self.session_id)
+        return (await self.service.end(self.identity, self.session_id)).session
 
     async def publish(self, *, fresh: bool = True, microphone: bool = True, camera: bool = True) -> str:
         """Offer the two sources (or end them); the answer's SDP."""

@@ -7,7 +7,7 @@ from signaling.model import Role
 from signaling.permissions import MANAGE_ACTIONS, require, require_manage
 
 HOST, COHOST, GUEST, VIEWER = Role.HOST, Role.COHOST, Role.GUEST, Role.VIEWER
-MUTES = ("mute_audio", "unmute_audio", "mute_video", "unmute_video")
+MUTES = ("mute_audio", "unmute_audio", "mute_video", "unmute_video", "silence", "unsilence")
 
 
 def outcome(call, *arguments):
@@ -40,6 +40,7 @@ PLAIN = {
     "publish": {HOST: "ok", COHOST: "ok", GUEST: "ok", VIEWER: "forbidden"},
     "moderate": {HOST: "ok", COHOST: "ok", GUEST: "forbidden", VIEWER: "forbidden"},
     "leave_stage": {HOST: "not_a_guest", COHOST: "ok", GUEST: "ok", VIEWER: "not_a_guest"},
+    "configure": {HOST: "ok", COHOST: "forbidden", GUEST: "forbidden", VIEWER: "forbidden"},
     "request_guest": {HOST: "already_on_stage", COHOST: "already_on_stage", GUEST: "already_on_stage", VIEWER: "ok"},
 }
 

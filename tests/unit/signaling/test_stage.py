@@ -44,7 +44,6 @@ async def test_being_rejected(world):
     await host.respond(request.id, False)
     assert viewer.view.role == "viewer"
     assert viewer.link.last("guest_request_updated")["request"]["status"] == "rejected"
-    await viewer.ask()
 
 
 async def test_without_approval_one_comes_up_at_once(world):
