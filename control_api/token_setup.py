@@ -40,7 +40,7 @@ async def _keys(settings: Settings, stack: AsyncExitStack) -> KeySource | None:
         return OneKey(load_public_key(settings.jwt_public_key_file))
     if settings.jwt_jwks_url is not None:
         source = JwksSource(settings.jwt_jwks_url)
-        await source.open()
         stack.push_async_callback(source.close)
+        await source.open()
         return source
     return None
