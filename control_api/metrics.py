@@ -12,7 +12,14 @@ from time import perf_counter
 from typing import Final
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import Metric
 
 from .errors import Handler
@@ -32,6 +39,8 @@ class Metrics:
     """All metrics of one application; a registry of its own, so that several can live in one process."""
 
     def __init__(self) -> None:
+        # A second sample for each of ours, which nobody asks for, would say when it was made.
+        disable_created_metrics()
         self._registry = CollectorRegistry()
         self._families: list[Families] = []
         self._refreshers: list[Callable[[], Awaitable[None]]] = []

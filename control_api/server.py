@@ -17,7 +17,7 @@ from sfu.worker.pool import WorkerPool
 from signaling.registry import IceServers, ServiceConfig, no_ice_servers
 from signaling.service import RoomService
 
-from . import assets
+from . import assets, sentry
 from .app import create_app
 from .health import ServerHealth
 from .listener import Listener, most_connections
@@ -82,6 +82,7 @@ async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, str]) -> st
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> str:
     """Start everything; `stack` undoes it. Returns the page's URL."""
+    stack.callback(sentry.start(settings.sentry_dsn.get_secret_value() if settings.sentry_dsn is not None else None))
     tls = _tls(settings, stack)
     authenticator = await open_authenticator(settings, stack)
     dsn = settings.database_url
