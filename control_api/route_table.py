@@ -54,7 +54,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 _OF_EVERY_ROUTE: Final[tuple[ErrorCode, ...]] = ("rate_limited", "internal_error")
 _OF_TOKENS: Final[tuple[ErrorCode, ...]] = (
     *("token_missing", "token_invalid", "token_expired", "issuer_unavailable"),
-    *("forbidden", "kicked", "session_ended"),  # join tokens
+    *("forbidden", "kicked", "banned", "session_ended"),  # join tokens
 )
 _OF_OPERATORS: Final[tuple[ErrorCode, ...]] = ("token_missing", "token_invalid", "token_expired")
 _OF_BODIES: Final[tuple[ErrorCode, ...]] = ("invalid_json", "body_too_large", "invalid_request")
