@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from sfu.rtp.parameters import MediaKind
 from sfu.worker.messages import TransportStats
 
+from .chat_model import ChatMessage
 from .errors import LiveError
 from .model import GuestRequestRecord, Role, SessionRecord, SessionStatistics, Source
 from .protocol import PROTOCOL_VERSION
@@ -69,6 +70,10 @@ class Welcome(BaseModel):
     you: ParticipantView
     participants: list[ParticipantView]
     guest_requests: list[GuestRequestRecord]
+    messages: list[ChatMessage]
+    """The latest."""
+    more_messages: bool
+    """Whether there are older ones."""
     resumed: bool
     resume_token: str
     grace_s: float
@@ -157,6 +162,19 @@ def invited(request: GuestRequestRecord) -> Message:
 
 def guest_request_updated(request: GuestRequestRecord) -> Message:
     return {"type": "guest_request_updated", "request": request}
+
+
+def chat_message(message: ChatMessage) -> Message:
+    return {"type": "message", "message": message}
+
+
+def message_deleted(message: ChatMessage) -> Message:
+    return {
+        "type": "message_deleted",
+        "message_id": message.id,
+        "position": message.position,
+        "deleted_by": message.deleted_by,
+    }
 
 
 def roster(participants: Sequence[ParticipantView], requests: Sequence[GuestRequestRecord]) -> Message:

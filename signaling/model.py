@@ -23,6 +23,7 @@ Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=_STORABLE)]
 SearchText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=_STORABLE)]
 BanReason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=_STORABLE)]
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_STORABLE)]
 RequestMessage = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=_STORABLE)]
 
 

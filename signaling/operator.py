@@ -21,6 +21,6 @@ class OperatorVerbs(Upkeep):
         """End a session for everybody, as its host would."""
         room = self._rooms.get(session_id)
         if room is not None:
-            return await self._finish(room, ENDED_BY_OPERATOR, None)
+            return (await self._finish(room, ENDED_BY_OPERATOR, None)).session
         record = await stored(self._store.get_session(session_id)) if is_uuid(session_id) else None
         raise LiveError("session_not_found" if record is None else "session_ended")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,6 +20,7 @@ from sfu.worker.messages import (
     TransportStats,
 )
 
+from .chat_model import ChatMessage, MessageKind, MessagePage
 from .errors import ErrorCode
 from .listing import ActiveSearch
 from .model import (
@@ -109,6 +111,48 @@ class Identity(BaseModel):
     """The only session that the token is good for; None: all."""
 
 
+class Placed(NamedTuple):
+    """Where a message is in its session's chat."""
+
+    id: str
+    """Of the message as it was written first, where the same client id came again."""
+    position: int
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class NewMessage:
+    """A message on its way into the database. One without an `author` is the server's own."""
+
+    id: str
+    """UUID."""
+    session_id: str
+    kind: MessageKind
+    text: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    author: Identity | None = None
+    participant_id: str | None = None
+    user_id: str | None = None
+    name: str | None = None
+    client_id: str | None = None
+
+    def at(self, place: Placed) -> ChatMessage:
+        """What everybody is told of it."""
+        return ChatMessage(
+            id=place.id,
+            session_id=self.session_id,
+            position=place.position,
+            kind=self.kind,
+            participant_id=self.participant_id,
+            user_id=self.user_id,
+            name=self.name,
+            text=self.text,
+            data=dict(self.data),
+            client_id=self.client_id,
+            created_at=place.created_at,
+        )
+
+
 class Store(Protocol):
     """Sessions, participants and requests. Every method is one transaction and may raise `StoreUnavailable` or, in a
     caller's name, `StoreRefused`."""
@@ -152,6 +196,17 @@ class Store(Protocol):
 
     async def bans(self, host_user_id: str) -> list[BanRecord]:
         """Those that the caller may see, newest first."""
+
+    async def add_messages(self, batch: Sequence[NewMessage]) -> list[Placed | StoreRefused]:
+        """Write messages in their order and tell what became of each. The same message may come again."""
+
+    async def messages(self, session_id: str, limit: int, before: int | None, after: int | None) -> MessagePage:
+        """The newest `limit` messages, or those next to a position. `forbidden` for who may not read this chat."""
+
+    async def message(self, session_id: str, message_id: str) -> ChatMessage | None: ...
+    async def delete_message(self, session_id: str, message_id: str, at: datetime, by: str) -> ChatMessage | None:
+        """Take the text away, once and for all. None where there is no such message; `forbidden` where it is not the
+        caller's to delete. An earlier deletion stays as it was."""
 
     async def live_session_ids(self) -> list[str]:
         """Sessions that the database calls live, for recovery after a restart."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from sfu.rtp.parameters import MediaKind
 
 from . import messages
+from .announcer import Announcer
 from .counters import Counters, SessionTally
 from .errors import LiveError
 from .gate import Gate
@@ -21,6 +22,7 @@ from .peer import Peer
 from .permissions import GUEST_SLOTS, MODERATORS, STAGE
 from .ports import Identity, MediaPlane
 from .protocol import CloseCode
+from .room_chat import MessageWriter, RoomChat
 
 COUNTS_INTERVAL_S = 1.0
 REMEMBERED_ANSWERS = 1000
@@ -36,9 +38,16 @@ class Room:
     """
 
     def __init__(
-        self, session: SessionRecord, plane: MediaPlane, timings: MediaTimings, counters: Counters | None = None
+        self,
+        session: SessionRecord,
+        plane: MediaPlane,
+        timings: MediaTimings,
+        counters: Counters,
+        chat_writer: MessageWriter,
+        *,
+        fresh: bool,
     ) -> None:
-        counters = counters or Counters()
+        """`fresh`: the session has just begun, and the store knows of nothing that happened in it."""
         self.gate = Gate()
         self.members: dict[str, Participant] = {}
         """By participant id."""
@@ -55,6 +64,10 @@ class Room:
         """When (monotonic seconds) somebody whose request was rejected may ask again, by user id."""
         self.media = RoomMedia(session.id, plane, self, timings, counters)
         self.tally = SessionTally(counters)
+        self.chat = RoomChat(session.id, chat_writer, self.tell_all, self.tally, fresh=fresh)
+        self.announcer = Announcer(
+            session.id, self.chat.post, lambda: len(self.members), lambda: self._session.settings.enable_chat
+        )
         self._session = session
         self._answered: OrderedDict[str, None] = OrderedDict()
         self._open_until: dict[str, float] = {}
@@ -195,6 +208,7 @@ class Room:
     def close_links(self, code: CloseCode, reason: str) -> None:
         if self._counts_timer is not None:
             self._counts_timer.cancel()
+        self.announcer.close()
         for member in self.members.values():
             member.peer.subscriber.detach()
             if member.link is not None:
@@ -260,6 +274,7 @@ class Room:
     def tell_joined(self, member: Participant) -> None:
         others = [m for m in self.members.values() if m is not member]
         self._tell_about(messages.participant_joined, member, others, everybody=member.role in STAGE)
+        self.announcer.joined(member)
 
     def tell_left(self, member: Participant, reason: str) -> None:
         message = messages.participant_left(member.id, reason)
@@ -267,6 +282,10 @@ class Room:
             self.tell_all(message)
         else:
             self.tell_moderators(message)
+        if reason == "kicked":
+            self.announcer.say("kicked", member)
+        else:
+            self.announcer.left(member)
 
     def tell_updated(self, member: Participant, *, everybody: bool = False) -> None:
         """`everybody`: also where a viewer is concerned, because they were on stage until now."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from uuid import uuid4
 
 from . import messages
+from .chat import ChatVerbs
 from .errors import LiveError
 from .invitations import InvitationVerbs
 from .join_tokens import JoinTokenVerbs
@@ -20,13 +21,14 @@ from .ports import Identity, MediaError
 from .protocol import CloseCode
 from .registry import now, participant_id, stored
 from .room import Room
+from .room_chat import NOT_KNOWN, WELCOME
 from .session_settings import SettingsVerbs
 from .statistics import StatisticsVerbs
 from .upkeep import Ending, Upkeep
 
 
 class RoomService(
-    OperatorVerbs, JoinTokenVerbs, InvitationVerbs, ModerationVerbs, SettingsVerbs, StatisticsVerbs, Upkeep
+    OperatorVerbs, JoinTokenVerbs, InvitationVerbs, ModerationVerbs, SettingsVerbs, ChatVerbs, StatisticsVerbs, Upkeep
 ):
     """Verbs take who calls and the session's id, and may raise `LiveError`.
 
@@ -69,7 +71,7 @@ class RoomService(
             # Where only the database's answer was lost there is now a row that is live and has no room.
             self._orphans.add(session.id)
             raise
-        room = self._rooms[session.id] = self._new_room(session)
+        room = self._rooms[session.id] = self._new_room(session, fresh=True)
         room.banned = banned
         member = room.add(host, self._clock() + self.config.first_connect_grace_s)
         return room.session, member.view()
@@ -126,6 +128,7 @@ class RoomService(
         self, identity: Identity, session_id: str, link: Link, resume: str | None = None, request_id: str | None = None
     ) -> None:
         """Give a participant a socket and send it `welcome`. Who is not in yet joins as a viewer."""
+        await self._fill_chat(await self._room(identity, session_id))
         room, me = await self._enter(identity, session_id)
         if me.link is not None:
             me.link.close(CloseCode.REPLACED, "replaced")
@@ -134,11 +137,14 @@ class RoomService(
         # The publish connection of a client that does not resume is gone; nobody is to see its sources any more.
         had_sources = not resumed and bool(me.peer.publisher.producers)
         me.peer.attach(resumed=resumed)
+        chat = room.chat.latest(WELCOME) or NOT_KNOWN
         content = Welcome(
             session=room.session,
             you=me.view(),
             participants=room.visible_to(me),
             guest_requests=room.requests_for(me),
+            messages=chat.messages,
+            more_messages=chat.more,
             resumed=resumed,
             resume_token=me.renew_resume_token(),
             grace_s=self.config.resume_grace_s,

@@ -64,6 +64,7 @@ class Upkeep(StageVerbs):
         self._hosting.clear()
         for room in rooms:
             room.close_links(CloseCode.SERVER_STOPPING, "server_stopping")
+        await self._messages.close()
         await asyncio.gather(*(room.media.close() for room in rooms), *self._closing, return_exceptions=True)
 
     async def sweep(self) -> None:
@@ -129,7 +130,7 @@ class Upkeep(StageVerbs):
         session = await self._store.get_session(session_id)
         if session is None or session.status != "live":
             return
-        room = self._new_room(session)
+        room = self._new_room(session, fresh=False)
         deadline = self._clock() + self.config.resume_grace_s
         for record in await self._store.participants(session_id):
             if record.status == "joined":

@@ -6,11 +6,15 @@ from typing import Final
 
 from control_api.route_table import AnyRoute
 
-from . import client_errors, document, health, operator, sessions, stage, tokens
+from . import chat, client_errors, document, health, moderation, operator, sessions, settings, stage, statistics, tokens
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     *sessions.ROUTES,
     *stage.ROUTES,
+    *moderation.ROUTES,
+    *settings.ROUTES,
+    *chat.ROUTES,
+    *statistics.ROUTES,
     *tokens.ROUTES,
     *operator.ROUTES,
     *health.ROUTES,

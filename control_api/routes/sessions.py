@@ -10,7 +10,7 @@ from control_api.route_table import AnyRoute, Call, Route
 from control_api.routes_bodies import Query, SessionAnswer, SessionBody
 from signaling.listing import MAX_CURSOR, ActiveOrder
 from signaling.messages import IceServer, ParticipantView
-from signaling.model import Description, SearchText, SessionRecord, SessionSettings, SessionType
+from signaling.model import Description, SearchText, SessionRecord, SessionSettings, SessionStatistics, SessionType
 from signaling.model import Title as SessionTitle
 
 
@@ -45,6 +45,10 @@ class LeftAnswer(BaseModel):
     status: Literal["left"] = "left"
 
 
+class EndedAnswer(SessionAnswer):
+    stats: SessionStatistics
+
+
 class SessionsAnswer(BaseModel):
     sessions: list[SessionRecord]
     next_cursor: str | None
@@ -72,8 +76,9 @@ async def leave(call: Call[SessionBody, None]) -> LeftAnswer:
     return LeftAnswer()
 
 
-async def end(call: Call[SessionBody, None]) -> SessionAnswer:
-    return SessionAnswer(session=await call.service.end(call.caller, call.body.session_id))
+async def end(call: Call[SessionBody, None]) -> EndedAnswer:
+    session, statistics = await call.service.end(call.caller, call.body.session_id)
+    return EndedAnswer(session=session, stats=statistics)
 
 
 async def active(call: Call[None, ActiveQuery]) -> SessionsAnswer:
@@ -121,7 +126,15 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         body=SessionBody,
         rate="join",
         answer=JoinedAnswer,
-        errors=("session_not_found", "session_ended", "kicked", "session_full", "database_unavailable"),
+        errors=(
+            "session_not_found",
+            "session_ended",
+            "kicked",
+            "banned",
+            "session_locked",
+            "session_full",
+            "database_unavailable",
+        ),
     ),
     Route(
         "POST",
@@ -141,7 +154,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "End a session for everybody",
         description="For its host.",
         body=SessionBody,
-        answer=SessionAnswer,
+        answer=EndedAnswer,
         errors=("session_not_found", "session_ended", "not_joined", "forbidden", "database_unavailable"),
     ),
     Route(

@@ -12,6 +12,7 @@ unknown session or participant `LookupError`: those two are defects of the calle
 from __future__ import annotations
 
 from .bans import Bans
+from .chat import Chat
 from .database import Database as Database
 from .listing import Listing
 from .participants import Participants
@@ -19,5 +20,5 @@ from .sessions import Sessions
 from .statistics import Statistics
 
 
-class PostgresStore(Sessions, Listing, Statistics, Participants, Bans):
+class PostgresStore(Sessions, Listing, Statistics, Participants, Bans, Chat):
     """All of it."""

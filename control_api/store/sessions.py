@@ -56,7 +56,7 @@ class Sessions(Bound):
                     at,
                     reason,
                 )
-            return await statistics_of(connection, session_id)
+            return await statistics_of(connection, session_id, self._caller)
 
     async def get_session(self, session_id: str) -> SessionRecord | None:
         if not is_uuid(session_id):

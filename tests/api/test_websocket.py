@@ -53,7 +53,9 @@ async def test_the_two_faces_are_one_room(host, viewer, session, host_socket):
     await host.end(session)
     for client in (host_socket, viewer_socket):
         assert await client.wait_closed() == 4410
-        assert client.events[-1] == {"type": "session_ended", "reason": "ended_by_host"}
+        assert client.events[-1]["type"] == "session_ended"
+        assert client.events[-1]["reason"] == "ended_by_host"
+        assert client.events[-1]["stats"]["unique_viewers"] == 1
 
 
 @pytest.mark.parametrize(

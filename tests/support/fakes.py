@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sfu.rtp.parameters import ConsumerParameters, ProducerParameters
@@ -17,6 +17,7 @@ from sfu.worker.messages import (
     TransportParameters,
     TransportStats,
 )
+from signaling.chat_model import ChatMessage, MessagePage
 from signaling.codecs import OPUS, VP8
 from signaling.listing import ActiveSearch
 from signaling.media import MediaTimings
@@ -30,7 +31,7 @@ from signaling.model import (
     SessionStatistics,
     TimelineEvent,
 )
-from signaling.ports import Identity, MediaError, MediaListener, StoreUnavailable
+from signaling.ports import Identity, MediaError, MediaListener, NewMessage, Placed, StoreRefused, StoreUnavailable
 from signaling.registry import ServiceConfig
 from signaling.service import RoomService
 from tests.support import sdp
@@ -61,6 +62,10 @@ class FakeStore:
         self.people: dict[str, ParticipantRecord] = {}
         self.asked: dict[str, GuestRequestRecord] = {}
         self.banned: dict[tuple[str, str], BanRecord] = {}
+        self.chat: list[ChatMessage] = []
+        self.forbidden_authors: set[str] = set()
+        """Whose messages are refused, by user id."""
+        self.pages_read = 0
         self.events: list[TimelineEvent] = []
         self.down = False
         self.hold: asyncio.Event | None = None
@@ -109,6 +114,50 @@ class FakeStore:
         await self._work()
         self.sessions[session_id] = self.sessions[session_id].model_copy(update={"settings": settings})
         self.asked.update({request.id: request for request in withdrawn})
+
+    async def add_messages(self, batch: Sequence[NewMessage]) -> list[Placed | StoreRefused]:
+        await self._work()
+        return [self._add_message(message) for message in batch]
+
+    def _add_message(self, message: NewMessage) -> Placed | StoreRefused:
+        if message.user_id in self.forbidden_authors:
+            return StoreRefused("forbidden")
+        key = (message.session_id, message.user_id, message.client_id)
+        known = next(
+            (
+                m
+                for m in self.chat
+                if m.id == message.id or (m.client_id is not None and (m.session_id, m.user_id, m.client_id) == key)
+            ),
+            None,
+        )
+        if known is None:
+            known = message.at(Placed(message.id, len(self.chat) + 1, datetime.now(UTC)))
+            self.chat.append(known)
+        return Placed(known.id, known.position, known.created_at)
+
+    async def messages(self, session_id: str, limit: int, before: int | None, after: int | None) -> MessagePage:
+        self.pages_read += 1
+        await self._work()
+        found = [message for message in self.chat if message.session_id == session_id]
+        if after is not None:
+            newer = [message for message in found if message.position > after]
+            return MessagePage(messages=newer[:limit], more=len(newer) > limit)
+        older = [message for message in found if before is None or message.position < before]
+        return MessagePage(messages=older[-limit:], more=len(older) > limit)
+
+    async def message(self, session_id: str, message_id: str) -> ChatMessage | None:
+        await self._work()
+        return next((m for m in self.chat if (m.session_id, m.id) == (session_id, message_id)), None)
+
+    async def delete_message(self, session_id: str, message_id: str, at: datetime, by: str) -> ChatMessage | None:
+        await self._work()
+        known = await self.message(session_id, message_id)
+        if known is None or known.deleted_at is not None:
+            return known
+        deleted = known.model_copy(update={"text": "", "deleted_at": at, "deleted_by": by})
+        self.chat[self.chat.index(known)] = deleted
+        return deleted
 
     async def upsert_participant(self, participant: ParticipantRecord) -> None:
         await self._work()
