@@ -8,22 +8,33 @@ from typing import Any, Final
 from .messages import Message
 from .ports import Identity
 from .protocol import (
+    Ban,
     CancelGuestRequest,
+    CancelInvitation,
+    ClearRequests,
     ClientMessage,
+    DeleteMessage,
     End,
     GetStats,
+    InviteGuest,
     Leave,
     LeaveStage,
     ManageParticipant,
+    MuteAll,
     Ping,
     PublishClose,
     PublishOffer,
     ReceiveAnswer,
     ReceiveRestart,
     RequestGuest,
+    RespondAll,
     RespondGuestRequest,
+    RespondInvitation,
+    SendMessage,
     SetMuted,
     SetSubscription,
+    Unban,
+    UpdateSettings,
 )
 from .service import RoomService
 
@@ -82,12 +93,64 @@ async def _respond_guest_request(caller: Caller, message: RespondGuestRequest) -
     await caller.service.respond_guest_request(caller.identity, caller.session_id, message.request_id, message.approve)
 
 
+async def _respond_all(caller: Caller, message: RespondAll) -> Message:
+    answered = await caller.service.respond_all(caller.identity, caller.session_id, message.approve)
+    return {"answered": answered.answered, "waiting": answered.waiting}
+
+
+async def _clear_requests(caller: Caller, message: ClearRequests) -> None:
+    await caller.service.clear_requests(caller.identity, caller.session_id)
+
+
+async def _invite_guest(caller: Caller, message: InviteGuest) -> Message:
+    return {"request": await caller.service.invite_guest(caller.identity, caller.session_id, message.participant_id)}
+
+
+async def _cancel_invitation(caller: Caller, message: CancelInvitation) -> None:
+    await caller.service.cancel_invitation(caller.identity, caller.session_id, message.request_id)
+
+
+async def _respond_invitation(caller: Caller, message: RespondInvitation) -> None:
+    await caller.service.respond_invitation(caller.identity, caller.session_id, message.request_id, message.accept)
+
+
+async def _update_settings(caller: Caller, message: UpdateSettings) -> None:
+    await caller.service.update_settings(caller.identity, caller.session_id, message.settings)
+
+
+async def _ban(caller: Caller, message: Ban) -> None:
+    await caller.service.ban(
+        caller.identity,
+        caller.session_id,
+        participant_id=message.participant_id,
+        user_id=message.user_id,
+        reason=message.reason,
+    )
+
+
+async def _unban(caller: Caller, message: Unban) -> None:
+    await caller.service.unban(caller.identity, caller.session_id, message.user_id)
+
+
+async def _mute_all(caller: Caller, message: MuteAll) -> Message:
+    return {"muted": await caller.service.mute_all(caller.identity, caller.session_id, message.except_cohosts)}
+
+
 async def _manage_participant(caller: Caller, message: ManageParticipant) -> None:
     await caller.service.manage_participant(caller.identity, caller.session_id, message.participant_id, message.action)
 
 
 async def _leave_stage(caller: Caller, message: LeaveStage) -> None:
     await caller.service.leave_stage(caller.identity, caller.session_id)
+
+
+async def _send_message(caller: Caller, message: SendMessage) -> Message:
+    sent = await caller.service.send_message(caller.identity, caller.session_id, message.text, message.client_id)
+    return {"message": sent}
+
+
+async def _delete_message(caller: Caller, message: DeleteMessage) -> None:
+    await caller.service.delete_message(caller.identity, caller.session_id, message.message_id)
 
 
 async def _leave(caller: Caller, message: Leave) -> None:
@@ -116,8 +179,19 @@ HANDLERS: Final[dict[type[ClientMessage], Handler]] = {
     RequestGuest: _request_guest,
     CancelGuestRequest: _cancel_guest_request,
     RespondGuestRequest: _respond_guest_request,
+    RespondAll: _respond_all,
+    ClearRequests: _clear_requests,
+    InviteGuest: _invite_guest,
+    CancelInvitation: _cancel_invitation,
+    RespondInvitation: _respond_invitation,
+    UpdateSettings: _update_settings,
+    Ban: _ban,
+    Unban: _unban,
+    MuteAll: _mute_all,
     ManageParticipant: _manage_participant,
     LeaveStage: _leave_stage,
+    SendMessage: _send_message,
+    DeleteMessage: _delete_message,
     Leave: _leave,
     End: _end,
     GetStats: _get_stats,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from .errors import LiveError
 from .model import BanRecord, Role
@@ -12,46 +13,58 @@ from .registry import now, stored
 from .room import Room
 from .stage import StageVerbs
 
+MAX_NAME_LENGTH: Final = 80
+
 
 class ModerationVerbs(StageVerbs):
     """Every one may raise `LiveError`."""
 
-    async def ban(self, identity: Identity, session_id: str, user_id: str, reason: str = "") -> BanRecord:
-        """Keep a user out of all sessions of this session's host. Who is here is thrown out; nobody has to be."""
+    async def ban(
+        self,
+        identity: Identity,
+        session_id: str,
+        *,
+        user_id: str | None = None,
+        participant_id: str | None = None,
+        reason: str = "",
+    ) -> BanRecord:
+        """Keep a user out of all sessions of this session's host. Who is here is thrown out.
+
+        Named by one of the two ids; who has only a `user_id` need not be in the session.
+        """
         room = await self._room(identity, session_id)
         room.member(identity)
+        user_id = user_id if participant_id is None else room.target(participant_id).user_id
+        if user_id is None:
+            raise LiveError("invalid_request")
         async with room.gate.user(user_id):
             require_manage(room.member(identity).role, "kick", _role_of(room, user_id))
-            member = room.by_user.get(user_id)
-            known = room.former.get(user_id) if member is None else member.record
-            record = BanRecord(
-                host_user_id=room.session.host_user_id,
-                user_id=user_id,
-                session_id=room.id,
-                name=user_id[:80] if known is None else known.name,
-                reason=reason,
-                banned_by=identity.user_id,
-                created_at=now(),
-            )
-            if member is not None:
-                await self._withdraw_pending(room, member, identity)
-            # The database throws out whoever is here, in the same transaction.
-            await stored(self._store_as(identity).add_ban(record))
-            room.banned[user_id] = room.id
-            if member is not None:
-                gone = member.record.model_copy(update={"status": "kicked", "left_at": now()})
-                self._take_out(room, member, gone, "banned")
-            elif known is not None:
-                room.former[user_id] = known.model_copy(update={"status": "kicked"})
-            return record
+            return await self._ban(room, user_id, reason, identity)
 
-    async def ban_participant(
-        self, identity: Identity, session_id: str, participant_id: str, reason: str = ""
-    ) -> BanRecord:
-        """The same for somebody who is in the session, by what they are called there."""
-        room = await self._room(identity, session_id)
-        room.member(identity)
-        return await self.ban(identity, session_id, room.target(participant_id).user_id, reason)
+    async def _ban(self, room: Room, user_id: str, reason: str, by: Identity) -> BanRecord:
+        member = room.by_user.get(user_id)
+        known = room.former.get(user_id) if member is None else member.record
+        record = BanRecord(
+            host_user_id=room.session.host_user_id,
+            user_id=user_id,
+            session_id=room.id,
+            name=user_id[:MAX_NAME_LENGTH] if known is None else known.name,
+            reason=reason,
+            banned_by=by.user_id,
+            created_at=now(),
+        )
+        if member is not None:
+            await self._withdraw_pending(room, member, by)
+        # In the same transaction the database throws out whoever is here.
+        await stored(self._store_as(by).add_ban(record))
+        room.banned.setdefault(user_id, room.id)
+        if member is not None:
+            gone = member.record.model_copy(update={"status": "kicked", "left_at": now()})
+            self._take_out(room, member, gone, "banned")
+        elif known is not None:
+            room.kicked.add(user_id)
+            room.former[user_id] = known.model_copy(update={"status": "kicked"})
+        return record
 
     async def unban(self, identity: Identity, session_id: str, user_id: str) -> None:
         """Let a user in again, here too, even where they were kicked before. Cohosts: bans of this session only."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import from_json
 
 from sfu.rtp.parameters import MediaKind
 
+from .chat_model import ClientId, MessageText
 from .errors import LiveError
-from .model import RequestMessage, Source
+from .model import BanReason, RequestMessage, SettingsChange, Source, UserId
 from .permissions import ManageAction
 from .rates import RateClass
 
@@ -126,6 +127,62 @@ class RespondGuestRequest(ClientMessage):
     approve: bool
 
 
+class RespondAll(ClientMessage):
+    reply = "answered"
+    type: Literal["respond_all"]
+    approve: bool
+
+
+class ClearRequests(ClientMessage):
+    type: Literal["clear_requests"]
+
+
+class InviteGuest(ClientMessage):
+    reply = "guest_request_created"
+    type: Literal["invite_guest"]
+    participant_id: Id
+
+
+class CancelInvitation(ClientMessage):
+    type: Literal["cancel_invitation"]
+    request_id: Id
+
+
+class RespondInvitation(ClientMessage):
+    rate = "ask"
+    type: Literal["respond_invitation"]
+    request_id: Id
+    accept: bool
+
+
+class UpdateSettings(ClientMessage):
+    type: Literal["update_settings"]
+    settings: SettingsChange
+
+
+class Ban(ClientMessage):
+    type: Literal["ban"]
+    participant_id: Id | None = None
+    user_id: UserId | None = None
+    reason: BanReason = ""
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        require_one_target(self.participant_id, self.user_id)
+        return self
+
+
+class Unban(ClientMessage):
+    type: Literal["unban"]
+    user_id: UserId
+
+
+class MuteAll(ClientMessage):
+    reply = "muted"
+    type: Literal["mute_all"]
+    except_cohosts: bool = False
+
+
 class ManageParticipant(ClientMessage):
     type: Literal["manage_participant"]
     participant_id: Id
@@ -135,6 +192,20 @@ class ManageParticipant(ClientMessage):
 class LeaveStage(ClientMessage):
     rate = "ask"
     type: Literal["leave_stage"]
+
+
+class SendMessage(ClientMessage):
+    rate = "chat"
+    reply = "message"
+    type: Literal["send_message"]
+    text: MessageText
+    client_id: ClientId | None = None
+
+
+class DeleteMessage(ClientMessage):
+    rate = "chat"
+    type: Literal["delete_message"]
+    message_id: Id
 
 
 class Leave(ClientMessage):
@@ -169,8 +240,19 @@ CLIENT_MESSAGES: Final[dict[str, type[ClientMessage]]] = {
     "request_guest": RequestGuest,
     "cancel_guest_request": CancelGuestRequest,
     "respond_guest_request": RespondGuestRequest,
+    "respond_all": RespondAll,
+    "clear_requests": ClearRequests,
+    "invite_guest": InviteGuest,
+    "cancel_invitation": CancelInvitation,
+    "respond_invitation": RespondInvitation,
+    "update_settings": UpdateSettings,
+    "ban": Ban,
+    "unban": Unban,
+    "mute_all": MuteAll,
     "manage_participant": ManageParticipant,
     "leave_stage": LeaveStage,
+    "send_message": SendMessage,
+    "delete_message": DeleteMessage,
     "leave": Leave,
     "end": End,
     "get_stats": GetStats,
@@ -205,6 +287,12 @@ def parse(value: dict[str, Any]) -> ClientMessage:
         return model.model_validate(value)
     except ValidationError as error:
         raise LiveError("invalid_request", details=invalid_fields(error)) from None
+
+
+def require_one_target(participant_id: str | None, user_id: str | None) -> None:
+    """Raises `ValueError` unless a user is named in exactly one of the two ways."""
+    if (participant_id is None) == (user_id is None):
+        raise ValueError("name either participant_id or user_id")
 
 
 def invalid_fields(error: ValidationError) -> list[dict[str, str]]:

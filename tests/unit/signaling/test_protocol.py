@@ -38,6 +38,15 @@ VALID = {
     "request_guest": {"message": "  Please  "},
     "cancel_guest_request": {},
     "respond_guest_request": {"request_id": "r", "approve": False},
+    "respond_all": {"approve": True},
+    "clear_requests": {},
+    "invite_guest": {"participant_id": "p"},
+    "cancel_invitation": {"request_id": "r"},
+    "respond_invitation": {"request_id": "r", "accept": True},
+    "update_settings": {"settings": {"max_guests": 3, "locked": True}},
+    "ban": {"participant_id": "p", "user_id": None, "reason": "spam"},
+    "unban": {"user_id": "u"},
+    "mute_all": {"except_cohosts": True},
     "manage_participant": {"participant_id": "p", "action": "kick"},
     "leave_stage": {},
     "leave": {},
@@ -45,6 +54,7 @@ VALID = {
     "get_stats": {},
     "ping": {},
 }
+OPTIONAL_ONLY = ("request_guest", "mute_all")
 WRONG = [
     ("hello", {"protocol": "1"}),
     ("hello", {"token": 5}),
@@ -60,6 +70,16 @@ WRONG = [
     ("request_guest", {"message": "x" * 501}),
     ("request_guest", {"message": "nul\x00"}),
     ("respond_guest_request", {"approve": "yes"}),
+    ("respond_invitation", {"accept": 1}),
+    ("update_settings", {"settings": {"max_guests": 21}}),
+    ("update_settings", {"settings": {"max_guests": "3"}}),
+    ("update_settings", {"settings": {"max_guest": 3}}),
+    ("update_settings", {"settings": {"locked": None}}),
+    ("update_settings", {"settings": []}),
+    ("ban", {"reason": "x" * 501}),
+    ("unban", {"user_id": "x" * 201}),
+    ("unban", {"user_id": "nul\x00"}),
+    ("mute_all", {"except_cohosts": 1}),
     ("manage_participant", {"action": "ban"}),
     ("manage_participant", {"participant_id": "x" * 65}),
     ("ping", {"id": ""}),
@@ -80,7 +100,7 @@ def test_every_message_is_read(kind):
     assert set(VALID[kind]) == set(CLIENT_MESSAGES[kind].model_fields) - {"type", "id"}
 
 
-@pytest.mark.parametrize("kind", [kind for kind, members in VALID.items() if members and kind != "request_guest"])
+@pytest.mark.parametrize("kind", [kind for kind, members in VALID.items() if members and kind not in OPTIONAL_ONLY])
 def test_missing_members_are_refused(kind):
     with pytest.raises(LiveError, match="invalid_request"):
         parse(decode(frame(kind, {})))
@@ -92,6 +112,13 @@ def test_wrong_members_are_refused_and_named(kind, members):
         parse(decode(frame(kind, VALID[kind] | members)))
     assert failure.value.code == "invalid_request"
     assert failure.value.details[0]["field"].split(".")[0] == next(iter(members))
+
+
+@pytest.mark.parametrize("members", [{}, {"participant_id": "p", "user_id": "u"}, {"user_id": None}])
+def test_a_ban_names_one_user_in_one_way(members):
+    with pytest.raises(LiveError, match="invalid_request"):
+        parse(decode(frame("ban", members)))
+    parse(decode(frame("ban", {"user_id": "u"})))
 
 
 def test_details_do_not_repeat_what_was_sent():
