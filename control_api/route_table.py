@@ -39,7 +39,7 @@ MAX_BODY_BYTES: Final = 64 * 1024
 BODY_TIMEOUT_S: Final = 15.0
 """How long a caller may take to send a body."""
 
-PATH_PARAMETERS: Final = {"id": "Id of the session."}
+PATH_PARAMETERS: Final = {"id": "Id of the session.", "message_id": "Id of a message."}
 """What the words in braces of a path stand for."""
 
 SERVICE: Final = web.AppKey("service", RoomService)

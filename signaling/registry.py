@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID, uuid5
 
+from .batches import BatchWriter
 from .counters import Counters
 from .errors import LiveError
 from .media import MediaTimings
@@ -16,6 +17,7 @@ from .messages import IceServer
 from .model import SessionRecord
 from .ports import Identity, MediaPlane, Store, StoreRefused, StoreUnavailable
 from .room import Room
+from .room_chat import MessageWriter
 
 Result = TypeVar("Result")
 
@@ -59,6 +61,7 @@ class Registry:
         self._store = store
         self._plane = plane
         self._clock = clock
+        self._messages: MessageWriter = BatchWriter(store.add_messages)
         self._rooms: dict[str, Room] = {}
         self._hosting: dict[str, str] = {}
         """Session id by the host's user id: one live session per host. Set before the store is asked."""
@@ -68,8 +71,8 @@ class Registry:
         """Live sessions of this process."""
         return len(self._rooms)
 
-    def _new_room(self, session: SessionRecord) -> Room:
-        return Room(session, self._plane, self.config.media, self.counters)
+    def _new_room(self, session: SessionRecord, *, fresh: bool) -> Room:
+        return Room(session, self._plane, self.config.media, self.counters, self._messages, fresh=fresh)
 
     def _live_room(self, session_id: str) -> Room | None:
         return self._rooms.get(session_id)

@@ -170,6 +170,7 @@ class RequestVerbs(Registry):
         room.tell_moderators(messages.guest_request_updated(answered), requester)
         if approved:
             room.tell_updated(requester)
+            room.announcer.say("approved", requester)
             room.counts_changed()
 
     async def _close_request(

@@ -73,6 +73,7 @@ class StageVerbs(RequestVerbs):
         await self._set_role(room, target, Role.COHOST, by)
         room.tell_updated(target)
         room.tell_roster(target)
+        room.announcer.say("promoted", target)
 
     async def _demote(self, room: Room, target: Participant, by: Identity) -> None:
         await self._set_role(room, target, Role.GUEST, by)
