@@ -757,7 +757,7 @@ declare
 begin
   select jsonb_object_agg(n.key, n.value) into changed
     from jsonb_each(to_jsonb(new)) n
-   where n.key <> 'updated_at' and n.value is distinct from to_jsonb(old) -> n.key;
+   where n.key not in ('session_id', 'updated_at') and n.value is distinct from to_jsonb(old) -> n.key;
   if changed is not null then
     perform live_record(new.session_id, 'settings_changed', null, changed);
   end if;
@@ -765,9 +765,9 @@ begin
 end
 $$;
 
-comment on function live_record_settings() is 'One event for each change of settings, with the new values.';
+comment on function live_record_settings() is 'One event for each change of settings, with the new values; at the start, all of them.';
 
-create or replace trigger record after update on live_session_settings
+create or replace trigger record after insert or update on live_session_settings
   for each row execute function live_record_settings();
 
 
@@ -900,11 +900,16 @@ language plpgsql security definer set search_path from current as $$
 begin
   perform live_record(new.session_id, 'gift_sent', new.user_id,
                       jsonb_build_object('gift_id', new.gift_id, 'quantity', new.quantity, 'value', new.value));
+  -- The payment may take longer than what is left of the session, whose statistics were written then.
+  delete from live_session_stats where session_id = new.session_id;
+  if found then
+    insert into live_session_stats select * from live_statistics(new.session_id);
+  end if;
   return null;
 end
 $$;
 
-comment on function live_record_gift() is 'An event when a gift was paid for.';
+comment on function live_record_gift() is 'An event when a gift was paid for, which counts even if the session is over.';
 
 create or replace trigger record after update on live_gifts
   for each row when (new.status = 'paid' and old.status <> 'paid') execute function live_record_gift();
