@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
-from .proxy import PROXIES, client_of, peer_address
+from .proxy import client_of, peer_address
 
 HEADER: Final = "X-Request-ID"
 REQUEST_ID: Final = web.RequestKey("request_id", str)
@@ -48,8 +48,7 @@ async def tell_request_id(request: web.Request, response: web.StreamResponse) ->
 
 def route_of(request: web.BaseRequest) -> str:
     """The route's template, as few as there are in the code; never the path that was asked for."""
-    # A request that was no HTTP has none.
-    if not isinstance(request, web.Request) or (resource := request.match_info.route.resource) is None:
+    if not _came_in(request) or (resource := request.match_info.route.resource) is None:
         return NO_ROUTE
     return resource.canonical if resource.canonical in request.app[API_PATHS] else PAGE
 
@@ -80,6 +79,9 @@ class RequestLog(AbstractAccessLogger):
 
 
 def _client(request: web.BaseRequest) -> str:
-    if isinstance(request, web.Request) and PROXIES in request.app:
-        return client_of(request).address
-    return peer_address(request.transport)
+    return client_of(request).address if _came_in(request) else peer_address(request.transport)
+
+
+def _came_in(request: web.BaseRequest) -> TypeGuard[web.Request]:
+    """Whether the application saw the request. What was no HTTP is refused before, and has neither route nor app."""
+    return isinstance(request, web.Request) and REQUEST_ID in request

@@ -10,6 +10,9 @@ import re
 import traceback
 from typing import Final
 
+QUOTE_THEIR_INPUT: Final = frozenset({"aiohttp", "asyncpg", "pydantic", "pydantic_core"})
+"""Packages whose exceptions say what they were given."""
+
 MAX_TEXT: Final = 8192
 """Characters of one text; what is longer was not written for a log."""
 
@@ -22,7 +25,7 @@ _SECRETS: Final = (
     (re.compile(r"(?<=[\w/.])[?#][\w.~%-]+=[^\s'\"<>]*"), "?[query]"),
     (
         re.compile(
-            r"(?i)\b(token|password|passwd|secret|api_?key|authorization|credential)(['\"]?\s*[=:]\s*)[^\s,;}]+"
+            r"(?i)(?<![a-z])(token|password|passwd|secret|api_?key|authorization|credential)(['\"]?\s*[=:]\s*)[^\s,;}]+"
         ),
         r"\1\2[secret]",
     ),
@@ -52,7 +55,7 @@ def told(error: BaseException) -> str:
     if module == "asyncpg":
         parts = [getattr(error, name, None) for name in ("sqlstate", "constraint_name", "table_name")]
         return " ".join(part for part in parts if isinstance(part, str)) or "[withheld]"
-    if module in ("pydantic", "pydantic_core"):
+    if module in QUOTE_THEIR_INPUT:
         return "[withheld]"
     return scrub(str(error))
 

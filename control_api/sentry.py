@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .scrubbing import scrub
+from .scrubbing import QUOTE_THEIR_INPUT, scrub
 from .version import version
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _WITHHELD = "[withheld]"
-_QUOTE_VALUES = ("asyncpg", "pydantic", "pydantic_core")
-"""Modules whose exceptions say what they were given."""
 _NEVER_SENT = ("request", "user", "breadcrumbs", "extra", "server_name", "modules")
 
 
@@ -69,7 +67,7 @@ def _scrubbed(event: Event, hint: Hint) -> Event:
     for name in _NEVER_SENT:
         event.pop(name, None)  # type: ignore[misc]
     for value in event.get("exception", {}).get("values", []):
-        quotes = str(value.get("module", "")).partition(".")[0] in _QUOTE_VALUES
+        quotes = str(value.get("module", "")).partition(".")[0] in QUOTE_THEIR_INPUT
         value["value"] = _WITHHELD if quotes else scrub(str(value.get("value", "")))
     if "message" in event:
         event["message"] = scrub(str(event["message"]))
