@@ -288,9 +288,19 @@ def _last_words(log: Path, offset: int) -> str:
     return (wrong or lines or [f"see {log}"])[-1].strip()
 
 
+def running_url(data_dir: Path) -> str:
+    """The connection URL of the server that another process runs on `data_dir`."""
+    # `postgres`, and `socket` in it, may be links to where the database's user can get in.
+    return _socket_url((data_dir / "postgres" / "socket").resolve(), ROLE, DATABASE)
+
+
 def _url(folder: PostgresFolder, role: str, database: str) -> str:
+    return _socket_url(folder.socket_dir(), role, database)
+
+
+def _socket_url(socket_dir: Path, role: str, database: str) -> str:
     # The port is named so that no PGPORT of the environment gets a say.
-    return f"postgresql://{role}@/{database}?host={folder.socket_dir()}&port=5432"
+    return f"postgresql://{role}@/{database}?host={socket_dir}&port=5432"
 
 
 def _now() -> float:

@@ -50,6 +50,10 @@ class PostgresError(Exception):
     """The embedded database can't be used; the message is one sentence for the operator."""
 
 
+class FolderInUse(PostgresError):
+    """Another Greenroom runs on this data folder."""
+
+
 @dataclass(frozen=True)
 class PostgresUser:
     """Whom PostgreSQL runs as. -1 and -1: whoever runs the server."""
@@ -262,9 +266,7 @@ def _lock(path: Path, data_dir: Path) -> int:
     except OSError:
         holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
         os.close(descriptor)
-        raise PostgresError(
-            f"another Greenroom (pid {holder or 'unknown'}) uses this data folder: {data_dir}"
-        ) from None
+        raise FolderInUse(f"another Greenroom (pid {holder or 'unknown'}) uses this data folder: {data_dir}") from None
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor

@@ -5,7 +5,8 @@ from types import ModuleType
 
 import pytest
 
-from control_api.cli import main, variable
+from control_api.cli import main
+from control_api.commands.options import variable
 from control_api.migrations import MigrationError
 from control_api.postgres_folder import PostgresError
 from control_api.settings import Settings
@@ -109,3 +110,28 @@ def test_no_command_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([])
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["serve"], ["token"], ["sessions"], ["sessions", "list"], ["sessions", "end"]),
+        *(["db"], ["db", "migrate"], ["db", "status"], ["config"], ["config", "check"]),
+    ],
+    ids=" ".join,
+)
+def test_every_command_explains_itself(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*words, "--help"])
+    assert caught.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: greenroom {' '.join(words)} ")
+    assert max(map(len, shown.splitlines())) <= 120
+
+
+def test_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    for command in ("serve", "token", "sessions", "db", "config", "bench"):
+        assert f"\n    {command} " in shown
