@@ -31,11 +31,12 @@ from .request_log import RequestLog
 from .seats import Seats
 from .settings import Settings
 from .shutdown import stop_on_signals
-from .store import Database, PostgresStore
+from .store import Database, PostgresStore, WebhookOutbox
 from .tls import TlsFiles
 from .token_setup import open_authenticator
 from .turn import TurnServers
 from .version import version
+from .webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +96,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> str:
     await database.connect()
     stack.push_async_callback(database.close)
 
+    webhooks = _webhooks(settings, database)
+    await webhooks.open()
+    stack.push_async_callback(webhooks.close)
+
     pool = WorkerPool([_worker_config(settings, index) for index in range(settings.workers)])
     await pool.start()
     stack.push_async_callback(pool.stop)
@@ -106,6 +111,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> str:
         ServiceConfig(
             resume_grace_s=settings.resume_grace_s,
             first_connect_grace_s=settings.first_connect_grace_s,
+            request_ttl_s=settings.request_ttl_s,
+            request_cooldown_s=settings.request_cooldown_s,
             ice_servers=_ice_servers(settings),
         ),
     )
@@ -153,6 +160,11 @@ def _metrics(database: Database, pool: WorkerPool, stack: AsyncExitStack) -> Met
     for families in (of_control_process(meter, version()), of_workers(pool), of_database(database), outbox.collect):
         metrics.add(families)
     return metrics
+
+
+def _webhooks(settings: Settings, database: Database) -> Webhooks:
+    secret = b"" if settings.webhook_secret is None else settings.webhook_secret.get_secret_value().encode()
+    return Webhooks(WebhookOutbox(database), settings.webhook_url, secret, settings.webhook_events or None)
 
 
 def _metrics_access(settings: Settings) -> MetricsAccess:

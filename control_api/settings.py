@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from .webhook_format import event_type, receiver_url
+
 ENV_PREFIX = "GREENROOM_"
 
 MIN_SECRET_BYTES = 32
@@ -141,7 +143,31 @@ class Settings(BaseSettings):
         default=None, description="secret shared with the TURN server (coturn: static-auth-secret)"
     )
 
-    @field_validator("rtc_bind", "allowed_origins", "trusted_proxies", "turn_urls", mode="before")
+    request_ttl_s: float = Field(
+        default=900,
+        ge=10,
+        le=86_400,
+        description="seconds that a request or invitation waits for its answer",
+    )
+    request_cooldown_s: float = Field(
+        default=60, ge=0, le=86_400, description="seconds that a user waits after a rejection before asking again"
+    )
+    webhook_url: CommaSeparated = Field(
+        default=(),
+        repr=False,
+        description="https:// addresses that events are sent to, comma-separated (http:// within your own network)",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="key that signs what is sent there, at least 32 bytes"
+    )
+    webhook_events: CommaSeparated = Field(
+        default=(),
+        description="events that are sent, comma-separated (default: all but message_sent and reactions)",
+    )
+
+    @field_validator(
+        *("rtc_bind", "allowed_origins", "trusted_proxies", "turn_urls", "webhook_url", "webhook_events"), mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -171,6 +197,16 @@ class Settings(BaseSettings):
     def _turn_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(_turn_url(url) for url in value))
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _receivers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(receiver_url(url) for url in value))
+
+    @field_validator("webhook_events")
+    @classmethod
+    def _events(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(event_type(name) for name in value))
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
@@ -188,7 +224,7 @@ class Settings(BaseSettings):
             raise ValueError("it has to begin with postgresql://")
         return value
 
-    @field_validator("jwt_secret")
+    @field_validator("jwt_secret", "webhook_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
@@ -213,6 +249,8 @@ class Settings(BaseSettings):
             raise ValueError("GREENROOM_TLS_CERT and GREENROOM_TLS_KEY go together: set both or none")
         if bool(self.turn_urls) != (self.turn_secret is not None):
             raise ValueError("GREENROOM_TURN_URLS and GREENROOM_TURN_SECRET go together: set both or none")
+        if bool(self.webhook_url) != (self.webhook_secret is not None):
+            raise ValueError("GREENROOM_WEBHOOK_URL and GREENROOM_WEBHOOK_SECRET go together: set both or none")
         if self.rtc_port and self.rtc_port + self.workers - 1 > 65535:
             raise ValueError(f"{self.workers} workers do not fit above the UDP port {self.rtc_port}")
         return self

@@ -18,6 +18,7 @@ from .listing import Listing
 from .participants import Participants
 from .sessions import Sessions
 from .statistics import Statistics
+from .webhooks import WebhookOutbox as WebhookOutbox
 
 
 class PostgresStore(Sessions, Listing, Statistics, Participants, Bans, Chat):
