@@ -219,7 +219,7 @@ async def test_who_may_see_what(show: Show, ended: bool) -> None:
             (timeline, store.timeline(show.id, 0, 10)),
         ):
             if allowed:
-                assert await call  # type: ignore[func-returns-value]
+                assert await call
             else:
                 with pytest.raises(StoreRefused, match="forbidden"):
                     await call
