@@ -11,7 +11,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
-from .proxy import client_of, peer_address
+from .proxy import UNKNOWN_ADDRESS, client_of
 
 HEADER: Final = "X-Request-ID"
 REQUEST_ID: Final = web.RequestKey("request_id", str)
@@ -79,7 +79,7 @@ class RequestLog(AbstractAccessLogger):
 
 
 def _client(request: web.BaseRequest) -> str:
-    return client_of(request).address if _came_in(request) else peer_address(request.transport)
+    return client_of(request).address if _came_in(request) else request.remote or UNKNOWN_ADDRESS
 
 
 def _came_in(request: web.BaseRequest) -> TypeGuard[web.Request]:
