@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import socket
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from aiohttp import web
 
-from .proxy import TrustedProxies, peer_address
+from .proxy import TrustedProxies, address_of
 from .seats import Seats
 from .tls import TlsFiles
 
@@ -21,6 +23,8 @@ HANDSHAKE_TIMEOUT_S: Final = 10.0
 STALLED_READER_S: Final = 30.0
 """How long a peer may leave what was sent to it unread before the connection is dropped."""
 COMPLAIN_EVERY_S: Final = 10.0
+ACCEPT_PAUSE_S: Final = 0.5
+"""After the system refused to hand over a connection, for want of open files as a rule."""
 RESERVED_FILES: Final = 256
 """File descriptors for everything but callers: the database, workers, files of the page."""
 BACKLOG: Final = 1024
@@ -28,7 +32,11 @@ BACKLOG: Final = 1024
 
 
 class Listener(web.BaseSite):
-    """A port. `seats` counts every connection from its first packet on, those of `proxies` only in all."""
+    """A port. `seats` counts every connection from its first packet on, those of `proxies` only in all.
+
+    It accepts by itself rather than through `create_server`, which would shake hands with strangers before anybody
+    could count them.
+    """
 
     def __init__(
         self,
@@ -42,86 +50,130 @@ class Listener(web.BaseSite):
     ) -> None:
         super().__init__(runner, backlog=BACKLOG)
         assert runner.server is not None
-        self.handlers = runner.server
-        self.seats = seats
-        self.proxies = proxies
-        self.tls = tls
-        self.handshakes: set[asyncio.Task[None]] = set()
+        self._handlers = runner.server
         self._host = host
         self._port = port
+        self._seats = seats
+        self._proxies = proxies
+        self._tls = tls
+        self._sockets: list[socket.socket] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._complain_at = 0.0
 
     @property
     def name(self) -> str:
-        return f"{'http' if self.tls is None else 'https'}://{self._host}:{self._port}"
+        """The URL under which this machine reaches it, without a path."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'http' if self._tls is None else 'https'}://{host}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The one that was taken, where any free one was asked for."""
+        return int(self._sockets[0].getsockname()[1]) if self._sockets else self._port
 
     async def start(self) -> None:
         """Raises `OSError` where the port can't be had."""
         await super().start()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: _Connection(self), self._host, self._port, backlog=self._backlog
-        )
+        found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in dict.fromkeys(found):
+            self._sockets.append(_listen(family, address))
+        for listening in self._sockets:
+            self._spawn(self._accept(listening))
 
     async def stop(self) -> None:
         await super().stop()
-        for handshake in self.handshakes:
-            handshake.cancel()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for listening in self._sockets:
+            listening.close()
 
-    def complain(self, address: str) -> None:
-        """Tell the operator that a connection was refused, but not more often than they can read."""
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, peer = await loop.sock_accept(listening)
+            except ConnectionError:
+                # Gone before it was accepted.
+                continue
+            except OSError as error:
+                self._complain(f"no connection can be accepted: {error.strerror}")
+                await asyncio.sleep(ACCEPT_PAUSE_S)
+                continue
+            self._admit(accepted, address_of(peer))
+            # Everything else gets its turn however many connections are waiting.
+            await asyncio.sleep(0)
+
+    def _admit(self, accepted: socket.socket, address: str) -> None:
+        # A proxy stands for many, and its callers' WebSockets are counted one by one where their address is known.
+        seat = None if self._proxies.trusts(address) else address
+        if self._seats.take(seat):
+            self._spawn(self._open(accepted, seat))
+            return
+        self._complain(f"a connection of {address} was refused: {self._seats.taken} are open")
+        accepted.close()
+
+    async def _open(self, accepted: socket.socket, seat: str | None) -> None:
+        connection = _Connection(self._handlers, lambda: self._seats.leave(seat))
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection,
+                accepted,
+                ssl=None if self._tls is None else self._tls.context,
+                ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_TIMEOUT_S,
+            )
+        except OSError:
+            # Strangers who speak no TLS are nothing to tell.
+            connection.give_seat_back()
+        except BaseException:
+            connection.give_seat_back()
+            raise
+
+    def _complain(self, what: str) -> None:
+        """Tell the operator, but not more often than they can read."""
         now = asyncio.get_running_loop().time()
         if now >= self._complain_at:
             self._complain_at = now + COMPLAIN_EVERY_S
-            logger.warning("a connection of %s was refused: %d are open", address, self.seats.taken)
+            logger.warning(what)
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, before and below aiohttp's own handler."""
+    """One connection, between its transport and aiohttp's handler. `leave` is called once, at its end."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._loop = asyncio.get_running_loop()
-        self._seated = False
-        self._seat: str | None = None
-        """The address that the seat counts for."""
-        self._transport: asyncio.Transport | None = None
+    def __init__(self, handlers: web.Server, leave: Callable[[], None]) -> None:
+        self._handlers = handlers
+        self._leave: Callable[[], None] | None = leave
         self._handler: asyncio.Protocol | None = None
-        self._early: list[bytes] = []
-        """What came between the end of the TLS handshake and the handler's beginning."""
+        self._transport: asyncio.Transport | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
+    def give_seat_back(self) -> None:
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports have its methods without being one.
-        transport = cast(asyncio.Transport, transport)
-        self._transport = transport
-        address = peer_address(transport)
-        # A proxy stands for many, and its callers' WebSockets are counted one by one where their address is known.
-        self._seat = None if self._listener.proxies.trusts(address) else address
-        self._seated = self._listener.seats.take(self._seat)
-        if not self._seated:
-            self._listener.complain(address)
-            transport.abort()
-            return
-        if self._listener.tls is None:
-            self._serve(transport)
-            return
-        transport.pause_reading()
-        task = self._loop.create_task(self._encrypt(transport, self._listener.tls))
-        self._listener.handshakes.add(task)
-        task.add_done_callback(self._listener.handshakes.discard)
+        # uvloop's transports have the methods without being one.
+        self._transport = cast(asyncio.Transport, transport)
+        self._handler = self._handlers()
+        self._handler.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._handler is None:
-            self._early.append(data)
-        else:
+        if self._handler is not None:
             self._handler.data_received(data)
 
     def eof_received(self) -> bool | None:
         return None if self._handler is None else self._handler.eof_received()
 
     def pause_writing(self) -> None:
-        self._stalled = self._stalled or self._loop.call_later(STALLED_READER_S, self._abort)
+        self._stalled = self._stalled or asyncio.get_running_loop().call_later(STALLED_READER_S, self._cut_off)
         if self._handler is not None:
             self._handler.pause_writing()
 
@@ -132,42 +184,37 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._no_longer_stalled()
-        if self._seated:
-            self._seated = False
-            self._listener.seats.leave(self._seat)
+        self.give_seat_back()
         if self._handler is not None:
             self._handler.connection_lost(error)
         self._transport = None
 
-    def _serve(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._handler = self._listener.handlers()
-        self._handler.connection_made(transport)
-        early, self._early = self._early, []
-        for data in early:
-            self._handler.data_received(data)
-
-    async def _encrypt(self, transport: asyncio.Transport, tls: TlsFiles) -> None:
-        try:
-            encrypted = await self._loop.start_tls(
-                transport, self, tls.context, server_side=True, ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S
-            )
-        except OSError:
-            # Strangers who speak no TLS are nothing to tell; connection_lost gives the seat back.
-            transport.abort()
-            return
-        if encrypted is not None and self._seated:
-            self._serve(encrypted)
-
-    def _abort(self) -> None:
+    def _cut_off(self) -> None:
         if self._transport is not None:
-            logger.info("a reader stopped reading and was cut off")
+            logger.info("a reader that stopped reading was cut off")
             self._transport.abort()
 
     def _no_longer_stalled(self) -> None:
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
+
+
+def _listen(family: int, address: tuple[Any, ...]) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # Or `::` would take the IPv4 port as well, which has a socket of its own.
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        reason = (error.strerror or str(error)).lower()
+        raise OSError(error.errno, f"can't listen on {address[0]} port {address[1]}: {reason}") from None
+    return listening
 
 
 def most_connections(wanted: int) -> int:

@@ -7,6 +7,7 @@ write, and a server that reads both believes whoever lies in the other one.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import re
@@ -122,9 +123,13 @@ def client_of(request: web.Request) -> Client:
     return request.app[PROXIES].client(request)
 
 
-def peer_address(transport: object) -> str:
-    """The address at the other end of a transport; `UNKNOWN_ADDRESS` where it is gone."""
-    peer = transport.get_extra_info("peername") if hasattr(transport, "get_extra_info") else None
+def peer_address(transport: asyncio.BaseTransport | None) -> str:
+    """The address at the other end of a transport, a proxy's own; `UNKNOWN_ADDRESS` where it is gone."""
+    return address_of(None if transport is None else transport.get_extra_info("peername"))
+
+
+def address_of(peer: object) -> str:
+    """The address in what a socket calls its peer; `UNKNOWN_ADDRESS` where it is gone."""
     address = parse_address(str(peer[0])) if isinstance(peer, tuple) and peer else None
     return UNKNOWN_ADDRESS if address is None else str(address)
 

@@ -197,7 +197,6 @@ async def _listen(
     total = most_connections(settings.max_connections)
     per_address = min(settings.max_connections_per_address, max(1, total // 2)) if settings.limits_addresses else None
     seats = Seats(total, per_address)
-    await Listener(runner, settings.host, settings.port, seats=seats, proxies=proxies, tls=tls).start()
-    port = runner.addresses[0][1]
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{'http' if tls is None else 'https'}://{host}:{port}"
+    listener = Listener(runner, settings.host, settings.port, seats=seats, proxies=proxies, tls=tls)
+    await listener.start()
+    return listener.name

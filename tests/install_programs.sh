@@ -18,6 +18,8 @@ if [ "$(id -u)" = 0 ] && has apt-get; then
     apt-get update -qq
     # shellcheck disable=SC2086  # one package a word
     apt-get install -y -qq --no-install-recommends $browsers $others >/dev/null
+    # Debian starts services that it installs; the tests start a TURN server of their own, on loopback.
+    case "$others" in *coturn*) ! has systemctl || systemctl disable --quiet --now coturn || true ;; esac
     exit 0
 fi
 
