@@ -2,7 +2,8 @@
 
 How to add a route:
 1. Find the topic's file in `routes/`, or make one and name it in `routes/__init__.py`.
-2. Write models for what comes in (`Body`, `Query` of routes_bodies.py) and goes out above the handler that uses them.
+2. Above the handler, write models for what comes in and goes out, on `Body`, `Query` and `Answer` of routes_bodies.py.
+   The docstring below a member is what people read of it; `Field(examples=...)` is what /docs tries.
 3. Write the handler, `async def verb(call: Call[MyBody, None]) -> MyAnswer`: it calls one verb of `call.service` with
    `call.caller`, `call.body`, `call.query` and `call.path("id")`. Refusals are `LiveError`s of the verb, never caught.
 4. Add a `Route` to the file's `ROUTES`: summary, models, and the error codes of the verb. Those that every route of its

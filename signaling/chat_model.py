@@ -46,7 +46,7 @@ ClientId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern
 class ChatMessage(BaseModel):
     """A line of the chat, as everybody in the session sees it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
     id: str
     """UUID."""

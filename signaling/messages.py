@@ -24,7 +24,7 @@ Message = dict[str, Any]
 class SourceView(BaseModel):
     """One source of a participant."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
     source: Source
     kind: MediaKind
@@ -36,7 +36,7 @@ class SourceView(BaseModel):
 class ParticipantView(BaseModel):
     """A participant as everybody who may see them sees them."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
     id: str
     user_id: str
@@ -56,7 +56,7 @@ class ParticipantView(BaseModel):
 class IceServer(BaseModel):
     """An entry of `RTCConfiguration.iceServers`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True, extra="forbid")
 
     urls: tuple[str, ...]
     username: str | None = None

@@ -19,7 +19,8 @@ RequestKind = Literal["request", "invitation"]
 ParticipantStatus = Literal["joined", "left", "kicked"]
 _STORABLE = r"^[^\x00]*$"
 """NUL is the one character that PostgreSQL's text can't hold."""
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_STORABLE)]
+_STORABLE_WORDS = r"^[^\x00]*[^\s\x00][^\x00]*$"
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=_STORABLE_WORDS)]
 Description = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=_STORABLE)]
 SearchText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=_STORABLE)]
 BanReason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500, pattern=_STORABLE)]
@@ -37,7 +38,7 @@ class Role(StrEnum):
 class SessionSettings(BaseModel):
     """What a host decides about a session. The same names in `POST /live/start`, the database and `welcome`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True, extra="forbid")
 
     max_participants: int = Field(default=1000, ge=1, le=100_000)
     allow_guests: bool = True
@@ -62,14 +63,14 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 class SettingsChange(SessionSettings):
     """Some of the settings: those that were given."""
 
-    model_config = ConfigDict(strict=True, json_schema_extra=_without_defaults)
+    model_config = ConfigDict(use_attribute_docstrings=True, strict=True, json_schema_extra=_without_defaults)
 
     def applied_to(self, settings: SessionSettings) -> SessionSettings:
         return settings.model_copy(update=self.model_dump(exclude_unset=True))
 
 
 class SessionRecord(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
     id: str
     """UUID."""
@@ -92,7 +93,7 @@ class SessionRecord(BaseModel):
 class ParticipantRecord(BaseModel):
     """One row per user and session; leaving and coming back changes it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
     id: str
     """UUID."""
@@ -111,7 +112,7 @@ class ParticipantRecord(BaseModel):
 
 
 class GuestRequestRecord(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
     id: str
     """UUID."""
@@ -133,7 +134,7 @@ class GuestRequestRecord(BaseModel):
 class BanRecord(BaseModel):
     """A user who may come into no session of a host."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
     host_user_id: str
     user_id: str
@@ -148,7 +149,7 @@ class BanRecord(BaseModel):
 class SessionStatistics(BaseModel):
     """What a session was, or is until now. The database computes it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
     duration_s: float
     peak_viewers: int
@@ -175,7 +176,7 @@ class SessionStatistics(BaseModel):
 class TimelineEvent(BaseModel):
     """Something that happened in a session."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
     id: int
     """Grows with time within a session."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from control_api.route_table import AnyRoute, Call, Route
-from control_api.routes_bodies import Query, SessionBody
+from control_api.routes_bodies import Answer, Query, SessionBody
 from signaling.chat_model import MAX_PAGE, ChatMessage, ClientId, MessagePage, MessageText
 
 _LAST_POSITION: Final = 2**63 - 1
@@ -32,7 +32,7 @@ class MessagesQuery(Query):
         return self
 
 
-class MessageAnswer(BaseModel):
+class MessageAnswer(Answer):
     message: ChatMessage
 
 

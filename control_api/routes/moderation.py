@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final, Self
 
-from pydantic import BaseModel, model_validator
+from pydantic import model_validator
 
 from control_api.route_table import AnyRoute, Call, Route
-from control_api.routes_bodies import Id, SessionBody
+from control_api.routes_bodies import Answer, Id, SessionBody
 from signaling.errors import ErrorCode
 from signaling.model import BanReason, BanRecord, UserId
 from signaling.protocol import require_one_target
@@ -33,19 +33,19 @@ class MuteAllBody(SessionBody):
     except_cohosts: bool = False
 
 
-class BanAnswer(BaseModel):
+class BanAnswer(Answer):
     ban: BanRecord
 
 
-class BansAnswer(BaseModel):
+class BansAnswer(Answer):
     bans: list[BanRecord]
 
 
-class UnbannedAnswer(BaseModel):
+class UnbannedAnswer(Answer):
     user_id: str
 
 
-class MutedAnswer(BaseModel):
+class MutedAnswer(Answer):
     muted: int
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydantic import BaseModel
-
 from control_api.route_table import AnyRoute, Call, Route
-from control_api.routes_bodies import SessionAnswer, SessionBody
+from control_api.routes_bodies import Answer, SessionAnswer, SessionBody
 from signaling.model import SessionRecord
 
 
-class OperatorSessionsAnswer(BaseModel):
+class OperatorSessionsAnswer(Answer):
     sessions: list[SessionRecord]
     """The oldest first."""
 

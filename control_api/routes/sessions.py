@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from control_api.route_table import AnyRoute, Call, Route
-from control_api.routes_bodies import Query, SessionAnswer, SessionBody
+from control_api.routes_bodies import Answer, Query, SessionAnswer, SessionBody
 from signaling.listing import MAX_CURSOR, ActiveOrder
 from signaling.messages import IceServer, ParticipantView
 from signaling.model import Description, SearchText, SessionRecord, SessionSettings, SessionStatistics, SessionType
@@ -17,7 +17,7 @@ from signaling.model import Title as SessionTitle
 class StartBody(SessionSettings):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    title: SessionTitle
+    title: SessionTitle = Field(examples=["Friday night"])
     description: Description = ""
     session_type: SessionType = "camera"
 
@@ -32,7 +32,7 @@ class ActiveQuery(Query):
     limit: int = Field(default=50, ge=1, le=100)
 
 
-class JoinedAnswer(BaseModel):
+class JoinedAnswer(Answer):
     session: SessionRecord
     participant: ParticipantView
     ice_servers: tuple[IceServer, ...]
@@ -41,7 +41,7 @@ class JoinedAnswer(BaseModel):
     """Of the WebSocket, on the same host."""
 
 
-class LeftAnswer(BaseModel):
+class LeftAnswer(Answer):
     status: Literal["left"] = "left"
 
 
@@ -49,13 +49,13 @@ class EndedAnswer(SessionAnswer):
     stats: SessionStatistics
 
 
-class SessionsAnswer(BaseModel):
+class SessionsAnswer(Answer):
     sessions: list[SessionRecord]
     next_cursor: str | None
     """For the next page; null: there is none."""
 
 
-class ParticipantsAnswer(BaseModel):
+class ParticipantsAnswer(Answer):
     participants: list[ParticipantView]
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydantic import BaseModel
-
 from control_api.route_table import AnyRoute, Call, Route
-from control_api.routes_bodies import Id, SessionBody
+from control_api.routes_bodies import Answer, Id, SessionBody
 from signaling.errors import ErrorCode
 from signaling.messages import ParticipantView
 from signaling.model import GuestRequestRecord, RequestMessage
@@ -44,25 +42,25 @@ class ManageBody(SessionBody):
     action: ManageAction
 
 
-class GuestRequestAnswer(BaseModel):
+class GuestRequestAnswer(Answer):
     request: GuestRequestRecord
 
 
-class GuestRequestsAnswer(BaseModel):
+class GuestRequestsAnswer(Answer):
     guest_requests: list[GuestRequestRecord]
 
 
-class AnsweredAnswer(BaseModel):
+class AnsweredAnswer(Answer):
     answered: int
     waiting: int
     """Requests that still wait, because the stage is full."""
 
 
-class ClearedAnswer(BaseModel):
+class ClearedAnswer(Answer):
     cleared: int
 
 
-class ParticipantAnswer(BaseModel):
+class ParticipantAnswer(Answer):
     participant: ParticipantView
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from control_api.route_table import AnyRoute, Call, Route
-from control_api.routes_bodies import Query
+from control_api.routes_bodies import Answer, Query
 from signaling.model import SessionStatistics, TimelineEvent
 
 
@@ -16,11 +16,11 @@ class TimelineQuery(Query):
     limit: int = Field(default=100, ge=1, le=1000)
 
 
-class StatisticsAnswer(BaseModel):
+class StatisticsAnswer(Answer):
     stats: SessionStatistics
 
 
-class TimelineAnswer(BaseModel):
+class TimelineAnswer(Answer):
     events: list[TimelineEvent]
     """In the order in which they happened."""
     next_after: int

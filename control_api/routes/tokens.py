@@ -5,14 +5,27 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Final
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import Field, StringConstraints
 
 from control_api.route_table import AUTHENTICATOR, AnyRoute, Call, Route
-from control_api.routes_bodies import Body, SessionBody
+from control_api.routes_bodies import Answer, Body, SessionBody
 from control_api.settings import is_loopback
 from signaling.errors import LiveError
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
+# What `clean_name` and `is_user_id` make of texts, for those who read the schema.
+_CONTROLS = r"\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_VISIBLE = rf"[^\s{_CONTROLS}]"
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=80),
+    Field(examples=["Ana"], json_schema_extra={"pattern": _VISIBLE}),
+]
+UserId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=150),
+    Field(json_schema_extra={"pattern": f"^[^{_CONTROLS}]*{_VISIBLE}[^{_CONTROLS}]*$"}),
+]
 
 
 class DevTokenBody(Body):
@@ -20,19 +33,19 @@ class DevTokenBody(Body):
 
 
 class JoinTokenBody(SessionBody):
-    user_id: Annotated[str, StringConstraints(min_length=1, max_length=150)] | None = None
+    user_id: UserId | None = None
     """The caller's own, or what the host calls somebody without an account."""
     name: Name | None = None
     """Of somebody without an account."""
 
 
-class TokenAnswer(BaseModel):
+class TokenAnswer(Answer):
     token: str
     user_id: str
     name: str
 
 
-class JoinTokenAnswer(BaseModel):
+class JoinTokenAnswer(Answer):
     token: str
     session_id: str
     user_id: str
