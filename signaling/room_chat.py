@@ -138,6 +138,9 @@ class RoomChat:
         if len(self._latest) > KEPT:
             self._latest.popleft()
             self._complete = False
+        self._tell(message)
+
+    def _tell(self, message: ChatMessage) -> None:
         if message.kind == "message":
             self._tally.message()
         self._tell_all(messages.chat_message(message))
@@ -171,6 +174,9 @@ class RoomChat:
                 self._latest = deque(merged[-KEPT:])
                 self._complete = not page.more and len(merged) <= KEPT
                 self._filled = True
+                for message in merged:
+                    if self._unsure.pop(message.id, None) is not None:
+                        self._tell(message)
         finally:
             self._filling = None
             self._deleted_meanwhile.clear()
