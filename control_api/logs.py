@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, TextIO
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict
 
 from .scrubbing import one_line, scrub, traceback_text
@@ -45,12 +46,19 @@ def configure(level: str, log_format: LogFormat, stream: TextIO | None = None) -
     root.addHandler(handler)
     root.setLevel(level)
     logging.captureWarnings(True)
+    logging.getLogger("aiohttp.server").addFilter(_no_bad_request)
     structlog.configure(
         processors=[*_common(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+def _no_bad_request(record: logging.LogRecord) -> bool:
+    """False for aiohttp's tracebacks about what was no HTTP, of which strangers could send any number: their request
+    has its line, as every other."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def _common() -> list[Callable[[Any, str, EventDict], Any]]:

@@ -10,6 +10,7 @@ has firefox-esr || has firefox || browsers="$browsers firefox-esr"
 # Tests that need these are skipped where they are missing.
 others=""
 has turnserver || others="$others coturn"
+has promtool || others="$others prometheus"
 [ -z "$browsers$others" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && has apt-get; then
@@ -18,8 +19,10 @@ if [ "$(id -u)" = 0 ] && has apt-get; then
     apt-get update -qq
     # shellcheck disable=SC2086  # one package a word
     apt-get install -y -qq --no-install-recommends $browsers $others >/dev/null
-    # Debian starts services that it installs; the tests start a TURN server of their own, on loopback.
-    case "$others" in *coturn*) ! has systemctl || systemctl disable --quiet --now coturn || true ;; esac
+    # Debian starts services that it installs; the tests start a TURN server of their own, on loopback, and use promtool.
+    for service in $others; do
+        ! has systemctl || systemctl disable --quiet --now "$service" || true
+    done
     exit 0
 fi
 

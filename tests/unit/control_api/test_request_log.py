@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -129,8 +130,12 @@ async def test_pages_probes_and_nonsense(url, written):
 
 
 async def test_what_is_no_http_gets_its_line_and_is_not_repeated(url, written):
-    async with aiohttp.ClientSession() as http, http.request("HUNTER2", f"{url}/hello/1") as response:
-        assert response.status == 400
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: hunter\x012\r\n\r\n")
+    assert b" 400 " in await reader.readline()
+    await reader.read()
+    writer.close()
     (line,) = requests(written())
     assert (line["method"], line["route"], line["status"], line["client"]) == ("(other)", "(none)", 400, "127.0.0.1")
-    assert not [entry for entry in written() if entry["level"] in ("warning", "error")]
+    assert [entry["logger"] for entry in written() if entry["logger"] != "asyncio"] == ["greenroom.request"]
