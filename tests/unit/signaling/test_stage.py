@@ -421,3 +421,52 @@ async def test_viewers_have_nothing_to_mute(world):
     viewer = await world.viewer("Vera")
     with refused("forbidden"):
         await viewer.mute("audio", True)
+
+
+# Silence in the chat
+
+
+async def test_who_is_silenced_is_known_to_them_and_to_those_who_moderate(world):
+    host, cohost, guest, viewer = (
+        await world.host(),
+        await world.cohost("Coco"),
+        await world.guest("Gus"),
+        await world.viewer("Vera"),
+    )
+    for person in (host, cohost, guest, viewer):
+        person.link.forget()
+    assert (await host.manage(guest, "silence")).chat_silenced
+    for person in (host, cohost, guest):
+        assert person.link.last("participant_updated")["participant"]["chat_silenced"]
+    assert viewer.link.messages == []
+    assert world.store.people[guest.id].chat_silenced
+    # Nor does it slip out with what everybody is told, or asks for.
+    await host.manage(guest, "mute_audio")
+    told = viewer.link.last("participant_updated")["participant"]
+    assert (told["audio_locked"], told["chat_silenced"]) == (True, False)
+    assert guest.link.last("participant_updated")["participant"]["chat_silenced"]
+    for person, seen in ((viewer, False), (host, True), (guest, True)):
+        listed = await world.service.participants(person.identity, world.session_id)
+        assert next(p for p in listed if p.id == guest.id).chat_silenced == seen
+    await host.manage(guest, "unsilence")
+    assert not guest.link.last("participant_updated")["participant"]["chat_silenced"]
+
+
+async def test_silence_survives_leaving_and_coming_back(world):
+    host, viewer = await world.host(), await world.viewer("Vera")
+    await host.manage(viewer, "silence")
+    await viewer.leave()
+    assert (await viewer.attach())["you"]["chat_silenced"]
+    host.link.forget()
+    await host.manage(viewer, "silence")
+    assert host.link.messages == [], "they were silent already"
+
+
+async def test_silence_that_the_store_refuses(world):
+    host, viewer = await world.host(), await world.viewer("Vera")
+    viewer.link.forget()
+    world.store.down = True
+    with refused("database_unavailable"):
+        await host.manage(viewer, "silence")
+    assert viewer.link.messages == []
+    assert not viewer.view.chat_silenced
