@@ -225,7 +225,16 @@ async def _body(request: web.Request, model: type[ModelT]) -> ModelT:
         raise LiveError("invalid_json") from None
     if not isinstance(value, dict):
         raise LiveError("invalid_json")
-    return _checked(model, value)
+    return _checked(model, _with_whole_numbers(value))
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """The same JSON value; 5.0 is the integer 5 there (JSON Schema 2020-12, section 4.2.3), as some clients write it."""
+    if isinstance(value, dict):
+        return {name: _with_whole_numbers(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_numbers(member) for member in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _checked(model: type[ModelT], value: dict[str, Any]) -> ModelT:

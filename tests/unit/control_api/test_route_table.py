@@ -107,7 +107,15 @@ async def client():
 async def test_body_and_query_reach_the_handler_checked(client):
     async with client.post("/double?page=5", json={"number": 4}) as response:
         assert (response.status, await response.json()) == (200, {"doubled": 13})
-    for query, body in (("", {"number": "4"}), ("?page=x", {"number": 4}), ("?other=1", {"number": 4})):
+    async with client.post("/double?page=5", data='{"number": 4.0}') as response:
+        assert (response.status, await response.json()) == (200, {"doubled": 13})
+    for query, body in (
+        ("", {"number": "4"}),
+        ("", {"number": 4.5}),
+        ("", {"number": True}),
+        ("?page=x", {"number": 4}),
+        ("?other=1", {"number": 4}),
+    ):
         async with client.post(f"/double{query}", json=body) as response:
             assert (response.status, (await response.json())["error"]["code"]) == (422, "invalid_request")
     async with client.post("/double", json={"number": -1}) as response:
