@@ -27,7 +27,9 @@ STATUS: Final[dict[ErrorCode, int]] = {
     "token_invalid": 401,
     "token_expired": 401,
     "issuer_unavailable": 503,
+    "payment_refused": 402,
     "forbidden": 403,
+    "gifts_disabled": 403,
     "kicked": 403,
     "banned": 403,
     "session_locked": 403,
@@ -35,6 +37,7 @@ STATUS: Final[dict[ErrorCode, int]] = {
     "chat_disabled": 403,
     "silenced": 403,
     "not_found": 404,
+    "gift_not_found": 404,
     "session_not_found": 404,
     "participant_not_found": 404,
     "request_not_found": 404,
@@ -58,12 +61,14 @@ STATUS: Final[dict[ErrorCode, int]] = {
     "session_ended": 410,
     "body_too_large": 413,
     "invalid_request": 422,
+    "unknown_reaction": 422,
     "request_too_soon": 429,
     "rate_limited": 429,
     "slow_mode": 429,
     "internal_error": 500,
     "database_unavailable": 503,
     "media_unavailable": 503,
+    "payment_unavailable": 503,
 }
 
 _HEADERS: Final[dict[int, dict[str, str]]] = {401: {"WWW-Authenticate": "Bearer"}}

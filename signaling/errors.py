@@ -26,6 +26,11 @@ ErrorCode = Literal[
     "chat_disabled",
     "silenced",
     "slow_mode",
+    "gifts_disabled",
+    "gift_not_found",
+    "payment_refused",
+    "payment_unavailable",
+    "unknown_reaction",
     "method_not_allowed",
     "already_live",
     "already_on_stage",
@@ -73,6 +78,11 @@ MESSAGES: Final[dict[ErrorCode, str]] = {
     "chat_disabled": "The chat is switched off.",
     "silenced": "You may not write in this chat.",
     "slow_mode": "You wrote a moment ago; wait a little.",
+    "gifts_disabled": "This session takes no gifts.",
+    "gift_not_found": "There is no such gift.",
+    "payment_refused": "The gift could not be paid for.",
+    "payment_unavailable": "Whether the gift is paid for can't be told now; try again with the same key.",
+    "unknown_reaction": "There is no such reaction here.",
     "method_not_allowed": "This address does not take that method.",
     "already_live": "You are live already.",
     "already_on_stage": "You are on stage already.",
@@ -106,6 +116,7 @@ RETRY_AFTER_S: Final[dict[ErrorCode, float]] = {
     "issuer_unavailable": 5.0,
     "database_unavailable": 1.0,
     "media_unavailable": 1.0,
+    "payment_unavailable": 2.0,
 }
 """Of the errors that pass by themselves: when to try again, where the one who raises them knows no better."""
 

@@ -30,6 +30,7 @@ from .protocol import (
     RespondAll,
     RespondGuestRequest,
     RespondInvitation,
+    SendGift,
     SendMessage,
     SetMuted,
     SetSubscription,
@@ -140,6 +141,13 @@ async def _manage_participant(caller: Caller, message: ManageParticipant) -> Non
     await caller.service.manage_participant(caller.identity, caller.session_id, message.participant_id, message.action)
 
 
+async def _send_gift(caller: Caller, message: SendGift) -> Message:
+    gift = await caller.service.send_gift(
+        caller.identity, caller.session_id, message.gift_id, message.quantity, message.key
+    )
+    return {"gift": gift}
+
+
 async def _leave_stage(caller: Caller, message: LeaveStage) -> None:
     await caller.service.leave_stage(caller.identity, caller.session_id)
 
@@ -189,6 +197,7 @@ HANDLERS: Final[dict[type[ClientMessage], Handler]] = {
     Unban: _unban,
     MuteAll: _mute_all,
     ManageParticipant: _manage_participant,
+    SendGift: _send_gift,
     LeaveStage: _leave_stage,
     SendMessage: _send_message,
     DeleteMessage: _delete_message,

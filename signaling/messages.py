@@ -14,6 +14,7 @@ from sfu.worker.messages import TransportStats
 
 from .chat_model import ChatMessage
 from .errors import LiveError
+from .gift_model import Gift
 from .model import GuestRequestRecord, Role, SessionRecord, SessionStatistics, Source
 from .protocol import PROTOCOL_VERSION
 from .receive import ReceiveOffer
@@ -150,6 +151,10 @@ def session_updated(session: SessionRecord) -> Message:
 
 def session_ended(reason: str, statistics: SessionStatistics) -> Message:
     return {"type": "session_ended", "reason": reason, "stats": statistics}
+
+
+def gift(given: Gift) -> Message:
+    return {"type": "gift", "gift": given}
 
 
 def guest_request_created(request: GuestRequestRecord) -> Message:

@@ -22,6 +22,7 @@ from sfu.worker.messages import (
 
 from .chat_model import ChatMessage, MessageKind, MessagePage
 from .errors import ErrorCode
+from .gift_model import GiftKind, GiftRecord, GiftTotals, NewGift
 from .listing import ActiveSearch
 from .model import (
     BanRecord,
@@ -207,6 +208,22 @@ class Store(Protocol):
     async def delete_message(self, session_id: str, message_id: str, at: datetime, by: str) -> ChatMessage | None:
         """Take the text away, once and for all. None where there is no such message; `forbidden` where it is not the
         caller's to delete. An earlier deletion stays as it was."""
+
+    async def gift_catalogue(self) -> list[GiftKind]:
+        """What can be given, the cheapest first."""
+
+    async def find_gift(self, session_id: str, user_id: str, key: str) -> GiftRecord | None: ...
+    async def add_gift(self, gift: NewGift) -> GiftRecord:
+        """Write a pending gift; where its user and key have one, that is returned. `gift_not_found`: not for giving."""
+
+    async def settle_gift(self, session_id: str, gift_id: str, paid: bool, at: datetime) -> GiftRecord:
+        """A pending gift was paid for or refused. One that was settled before stays as it was."""
+
+    async def pending_gifts(self) -> list[GiftRecord]:
+        """Of all sessions, the oldest first."""
+
+    async def gift_totals(self, session_id: str, limit: int) -> GiftTotals | None:
+        """`forbidden` for who was never there. None where there is no such session."""
 
     async def live_session_ids(self) -> list[str]:
         """Sessions that the database calls live, for recovery after a restart."""

@@ -12,6 +12,7 @@ from sfu.rtp.parameters import MediaKind
 
 from .chat_model import ClientId, MessageText
 from .errors import LiveError
+from .gift_model import GiftId, GiftKey, Quantity
 from .model import BanReason, RequestMessage, SettingsChange, Source, UserId
 from .permissions import ManageAction
 from .rates import RateClass
@@ -189,6 +190,15 @@ class ManageParticipant(ClientMessage):
     action: ManageAction
 
 
+class SendGift(ClientMessage):
+    rate = "gift"
+    reply = "gift_sent"
+    type: Literal["send_gift"]
+    gift_id: GiftId
+    quantity: Quantity = 1
+    key: GiftKey
+
+
 class LeaveStage(ClientMessage):
     rate = "ask"
     type: Literal["leave_stage"]
@@ -250,6 +260,7 @@ CLIENT_MESSAGES: Final[dict[str, type[ClientMessage]]] = {
     "unban": Unban,
     "mute_all": MuteAll,
     "manage_participant": ManageParticipant,
+    "send_gift": SendGift,
     "leave_stage": LeaveStage,
     "send_message": SendMessage,
     "delete_message": DeleteMessage,

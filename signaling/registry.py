@@ -12,12 +12,14 @@ from uuid import UUID, uuid5
 from .batches import BatchWriter
 from .counters import Counters
 from .errors import LiveError
+from .gift_model import Pay, for_free
 from .media import MediaTimings
 from .messages import IceServer
 from .model import SessionRecord
 from .ports import Identity, MediaPlane, Store, StoreRefused, StoreUnavailable
 from .room import Room
 from .room_chat import MessageWriter
+from .till import Till
 
 Result = TypeVar("Result")
 
@@ -43,6 +45,8 @@ class ServiceConfig:
     """How long somebody whose request was rejected waits before the next."""
     sweep_interval_s: float = 1.0
     ice_servers: IceServers = no_ice_servers
+    pay: Pay = for_free
+    """Of gifts."""
     media: MediaTimings = field(default_factory=MediaTimings)
 
 
@@ -65,6 +69,7 @@ class Registry:
         self._rooms: dict[str, Room] = {}
         self._hosting: dict[str, str] = {}
         """Session id by the host's user id: one live session per host. Set before the store is asked."""
+        self._till = Till(store, self.config.pay, self._live_room)
 
     @property
     def session_count(self) -> int:

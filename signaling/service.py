@@ -8,6 +8,7 @@ from uuid import uuid4
 from . import messages
 from .chat import ChatVerbs
 from .errors import LiveError
+from .gifts import GiftVerbs
 from .invitations import InvitationVerbs
 from .join_tokens import JoinTokenVerbs
 from .listing import ActiveOrder, ActivePage, ActiveSearch, Place, place_of
@@ -28,7 +29,15 @@ from .upkeep import Ending, Upkeep
 
 
 class RoomService(
-    OperatorVerbs, JoinTokenVerbs, InvitationVerbs, ModerationVerbs, SettingsVerbs, ChatVerbs, StatisticsVerbs, Upkeep
+    OperatorVerbs,
+    JoinTokenVerbs,
+    InvitationVerbs,
+    ModerationVerbs,
+    SettingsVerbs,
+    ChatVerbs,
+    StatisticsVerbs,
+    GiftVerbs,
+    Upkeep,
 ):
     """Verbs take who calls and the session's id, and may raise `LiveError`.
 

@@ -51,6 +51,7 @@ class Upkeep(StageVerbs):
         """
         for session_id in await self._store.live_session_ids():
             await self._recover(session_id)
+        await self._till.open()
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep_for_ever())
 
     async def close(self) -> None:
@@ -64,6 +65,7 @@ class Upkeep(StageVerbs):
         self._hosting.clear()
         for room in rooms:
             room.close_links(CloseCode.SERVER_STOPPING, "server_stopping")
+        await self._till.close()
         await self._messages.close()
         await asyncio.gather(*(room.media.close() for room in rooms), *self._closing, return_exceptions=True)
 

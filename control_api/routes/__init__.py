@@ -6,7 +6,20 @@ from typing import Final
 
 from control_api.route_table import AnyRoute
 
-from . import chat, client_errors, document, health, moderation, operator, sessions, settings, stage, statistics, tokens
+from . import (
+    chat,
+    client_errors,
+    document,
+    gifts,
+    health,
+    moderation,
+    operator,
+    sessions,
+    settings,
+    stage,
+    statistics,
+    tokens,
+)
 
 ROUTES: Final[tuple[AnyRoute, ...]] = (
     *sessions.ROUTES,
@@ -14,6 +27,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
     *moderation.ROUTES,
     *settings.ROUTES,
     *chat.ROUTES,
+    *gifts.ROUTES,
     *statistics.ROUTES,
     *tokens.ROUTES,
     *operator.ROUTES,

@@ -14,6 +14,7 @@ from __future__ import annotations
 from .bans import Bans
 from .chat import Chat
 from .database import Database as Database
+from .gifts import Gifts
 from .listing import Listing
 from .participants import Participants
 from .sessions import Sessions
@@ -21,5 +22,5 @@ from .statistics import Statistics
 from .webhooks import WebhookOutbox as WebhookOutbox
 
 
-class PostgresStore(Sessions, Listing, Statistics, Participants, Bans, Chat):
+class PostgresStore(Sessions, Listing, Statistics, Participants, Bans, Chat, Gifts):
     """All of it."""

@@ -50,6 +50,7 @@ _CONFLICTS: Final[dict[str, ErrorCode]] = {
     "live_participants_max_guests": "stage_full",
     "live_participants_in_a_live_session": "session_ended",
     "live_guest_requests_one_pending": "request_pending",
+    "live_gifts_gift_id_fkey": "gift_not_found",
 }
 
 

@@ -19,6 +19,7 @@ from sfu.worker.messages import (
 )
 from signaling.chat_model import ChatMessage, MessagePage
 from signaling.codecs import OPUS, VP8
+from signaling.gift_model import GiftKind, GiftRecord, GiftTotals, NewGift, Pay, for_free
 from signaling.listing import ActiveSearch
 from signaling.media import MediaTimings
 from signaling.model import (
@@ -38,6 +39,10 @@ from tests.support import sdp
 
 ANYBODY = Identity(user_id="user-anybody", name="Anybody")
 """Has a token, and is in no session."""
+CATALOGUE = (
+    GiftKind(id="rose", name="Rose", icon="🌹", value=1),
+    GiftKind(id="cake", name="Cake", icon="🎂", value=20),
+)
 STATISTICS = SessionStatistics(
     duration_s=60.5,
     peak_viewers=3,
@@ -67,6 +72,7 @@ class FakeStore:
         """Whose messages are refused, by user id."""
         self.pages_read = 0
         self.events: list[TimelineEvent] = []
+        self.gifts: dict[str, GiftRecord] = {}
         self.down = False
         self.hold: asyncio.Event | None = None
 
@@ -203,6 +209,53 @@ class FakeStore:
     async def requests(self, session_id: str) -> list[GuestRequestRecord]:
         await self._work()
         return [request for request in self.asked.values() if request.session_id == session_id]
+
+    async def gift_catalogue(self) -> list[GiftKind]:
+        await self._work()
+        return list(CATALOGUE)
+
+    async def find_gift(self, session_id: str, user_id: str, key: str) -> GiftRecord | None:
+        await self._work()
+        wanted = (session_id, user_id, key)
+        return next((g for g in self.gifts.values() if (g.session_id, g.user_id, g.key) == wanted), None)
+
+    async def add_gift(self, gift: NewGift) -> GiftRecord:
+        await self._work()
+        before = await self.find_gift(gift.session_id, gift.user_id, gift.key)
+        if before is not None:
+            return before
+        kind = next((kind for kind in CATALOGUE if kind.id == gift.gift_id), None)
+        if kind is None:
+            raise StoreRefused("gift_not_found")
+        self.gifts[gift.id] = GiftRecord(
+            **gift.model_dump(),
+            gift_name=kind.name,
+            icon=kind.icon,
+            value=kind.value * gift.quantity,
+            created_at=datetime.now(UTC),
+            host_user_id=self.sessions[gift.session_id].host_user_id,
+            status="pending",
+            settled_at=None,
+        )
+        return self.gifts[gift.id]
+
+    async def settle_gift(self, session_id: str, gift_id: str, paid: bool, at: datetime) -> GiftRecord:
+        await self._work()
+        if self.gifts[gift_id].status == "pending":
+            change = {"status": "paid" if paid else "refused", "settled_at": at}
+            self.gifts[gift_id] = self.gifts[gift_id].model_copy(update=change)
+        return self.gifts[gift_id]
+
+    async def pending_gifts(self) -> list[GiftRecord]:
+        await self._work()
+        return [gift for gift in self.gifts.values() if gift.status == "pending"]
+
+    async def gift_totals(self, session_id: str, limit: int) -> GiftTotals | None:
+        await self._work()
+        paid = [g for g in self.gifts.values() if g.session_id == session_id and g.status == "paid"]
+        value = sum(gift.value for gift in paid)
+        totals = GiftTotals(gifts=sum(gift.quantity for gift in paid), value=value, senders=[])
+        return totals if session_id in self.sessions else None
 
     async def live_session_ids(self) -> list[str]:
         await self._work()
@@ -407,13 +460,19 @@ async def settle() -> None:
 class World:
     """A service on fakes, with a clock that the test moves."""
 
-    def __init__(self, store: FakeStore | None = None, plane: FakePlane | None = None, **timings: float) -> None:
+    def __init__(
+        self, store: FakeStore | None = None, plane: FakePlane | None = None, *, pay: Pay = for_free, **timings: float
+    ) -> None:
         self.now = 1000.0
         self.store = store or FakeStore()
         self.plane = plane or FakePlane()
         quick = {"answer_timeout_s": 5.0, "room_wait_s": 5.0, "first_retry_s": 0.001, "max_retry_s": 0.002} | timings
         config = ServiceConfig(
-            resume_grace_s=30, first_connect_grace_s=120, sweep_interval_s=3600, media=MediaTimings(**quick)
+            resume_grace_s=30,
+            first_connect_grace_s=120,
+            sweep_interval_s=3600,
+            media=MediaTimings(**quick),
+            pay=pay,
         )
         self.service = RoomService(self.store, self.plane, config, clock=lambda: self.now)
         self.session_id = ""
