@@ -100,6 +100,8 @@ class FakeServer:
         self.started: list[Message] = []
         self.start_answer: tuple[int, Message] | None = None
         self.replies: dict[str, Handler] = {}
+        self.reports: list[Message] = []
+        """Errors that pages reported."""
         self.received: dict[str, list[Message]] = defaultdict(list)
         self.silent = False
         """Requests are read and never answered."""
@@ -140,6 +142,7 @@ class FakeServer:
             [
                 web.post("/auth/dev-token", self._dev_token),
                 web.get("/live/active", self._active),
+                web.post("/client-errors", self._client_error),
                 web.post("/live/start", self._start),
                 web.get("/ws/live/{session_id}", self._websocket),
                 web.get("/", self._page),
@@ -190,6 +193,10 @@ class FakeServer:
         async with asyncio.timeout(timeout_s), self._news:
             await self._news.wait_for(lambda: len(self.received[kind]) >= count)
         return self.received[kind][count - 1]
+
+    async def _client_error(self, request: web.Request) -> web.Response:
+        self.reports.append(await request.json())
+        return web.Response(status=204)
 
     async def _dev_token(self, request: web.Request) -> web.Response:
         if not self.dev_tokens:
