@@ -41,7 +41,7 @@ class Metrics:
     def __init__(self) -> None:
         # A second sample for each of ours, which nobody asks for, would say when it was made.
         disable_created_metrics()
-        self._registry = CollectorRegistry()
+        self._registry, self._latencies = CollectorRegistry(), CollectorRegistry()
         self._families: list[Families] = []
         self._refreshers: list[Callable[[], Awaitable[None]]] = []
         self._requests = Histogram(
@@ -49,7 +49,7 @@ class Metrics:
             "From a request to its answer; WebSockets are not among them.",
             ("method", "route", "status"),
             buckets=_LATENCY_S,
-            registry=self._registry,
+            registry=self._latencies,
         )
         self.client_errors = Counter(
             "greenroom_client_errors", "Errors that pages reported, by kind.", ("kind",), registry=self._registry
@@ -78,7 +78,9 @@ class Metrics:
             for task in late:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return generate_latest(self._registry).decode()
+        # The latencies are most of the lines; their counters may be read from a thread, those of `_families` may not.
+        latencies = await asyncio.to_thread(generate_latest, self._latencies)
+        return (generate_latest(self._registry) + latencies).decode()
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
