@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +76,7 @@ def test_kids_are_compared_as_they_are(kid: str) -> None:
         jwk(rsa_key(), "x", n="*" * 342),
         jwk(rsa_key(), "x", n="é" * 342),
         jwk(rsa_key(), "x", n="A"),
+        jwk(rsa_key(), "x", n=RSA["n"][:9] + "!" + RSA["n"][9:]),
         jwk(rsa_key(), "x", n=b64(b"\xff" * 1025)),
         jwk(rsa_key(), "x", n=b64(b"\xff" * 2000)),
         jwk(rsa_key(), "x", n="A" * 1_000_000),
@@ -159,6 +162,11 @@ def _ed25519() -> bytes:
     return public_pem(ed25519.Ed25519PrivateKey.generate())  # type: ignore[arg-type]
 
 
+def _with_exponent(exponent: int) -> bytes:
+    numbers = RSAPublicNumbers(exponent, rsa_key().public_key().public_numbers().n)
+    return numbers.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -172,6 +180,7 @@ def _ed25519() -> bytes:
         (public_pem(rsa_key(bits=1024)), "at least 2048 bits"),
         (public_pem(ec_key(curve="P-384")), "P-256"),
         (_ed25519(), "neither an RSA key"),
+        (_with_exponent(2**33 + 1), "exponent of 32"),
     ],
 )
 def test_key_files_that_are_refused(tmp_path: Path, content: bytes, reason: str) -> None:
