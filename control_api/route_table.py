@@ -229,7 +229,7 @@ async def _body(request: web.Request, model: type[ModelT]) -> ModelT:
 
 
 def _with_whole_numbers(value: Any) -> Any:
-    """The same JSON value; 5.0 is the integer 5 there (JSON Schema 2020-12, section 4.2.3), as some clients write it."""
+    """The same value: 5.0 is the integer 5 in JSON (JSON Schema 2020-12, section 4.2.3), and some clients write it."""
     if isinstance(value, dict):
         return {name: _with_whole_numbers(member) for name, member in value.items()}
     if isinstance(value, list):
