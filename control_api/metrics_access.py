@@ -9,10 +9,7 @@ from aiohttp import hdrs, web
 
 from signaling.errors import LiveError
 
-from .proxy import client_of, parse_address
-from .settings import is_loopback
-
-_FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+from .proxy import is_local
 
 
 class MetricsAccess:
@@ -34,21 +31,6 @@ class MetricsAccess:
             raise LiveError("token_missing")
         if not hmac.compare_digest(given.strip().encode(errors="surrogateescape"), self._token):
             raise LiveError("token_invalid")
-
-
-def is_local(request: web.Request) -> bool:
-    """Whether the caller is a program on this machine, and not a proxy on it that speaks for a stranger.
-
-    A page of another site, too, could have its name point here; it would still send that name.
-    """
-    client = client_of(request)
-    address = parse_address(client.address)
-    return (
-        address is not None
-        and address.is_loopback
-        and is_loopback(client.hostname)
-        and not any(name in request.headers for name in _FORWARDED)
-    )
 
 
 METRICS_ACCESS: Final = web.AppKey("metrics_access", MetricsAccess)

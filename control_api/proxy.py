@@ -18,6 +18,8 @@ from typing import Final
 
 from aiohttp import web
 
+from .settings import is_loopback
+
 logger = logging.getLogger(__name__)
 
 UNKNOWN_ADDRESS: Final = "unknown"
@@ -30,6 +32,7 @@ _LONGEST_ADDRESS: Final = 80
 _FOR: Final = "X-Forwarded-For"
 _PROTO: Final = "X-Forwarded-Proto"
 _HOST: Final = "X-Forwarded-Host"
+_WRITTEN_BY_PROXIES: Final = ("Forwarded", _FOR, _HOST, "X-Real-IP", "Via")
 _HOST_VALUE: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -121,6 +124,21 @@ _CLIENT: Final = web.RequestKey("client", Client)
 def client_of(request: web.Request) -> Client:
     """Who calls: for limits, origin checks and logs alike."""
     return request.app[PROXIES].client(request)
+
+
+def is_local(request: web.Request) -> bool:
+    """Whether the caller is a program on this machine, and not a proxy on it that speaks for a stranger.
+
+    A page of another site, too, could have its name point here; it would still send that name.
+    """
+    client = client_of(request)
+    address = parse_address(client.address)
+    return (
+        address is not None
+        and address.is_loopback
+        and is_loopback(client.hostname)
+        and not any(name in request.headers for name in _WRITTEN_BY_PROXIES)
+    )
 
 
 def peer_address(transport: asyncio.BaseTransport | None) -> str:

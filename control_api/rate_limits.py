@@ -96,7 +96,8 @@ class RateLimits:
         self.spend_request(client_of(request).address)
         return await handler(request)
 
-    def __len__(self) -> int:
+    @property
+    def buckets(self) -> int:
         """Buckets that are remembered."""
         return len(self._users) + len(self._addresses)
 

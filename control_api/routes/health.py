@@ -7,7 +7,8 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from control_api.metrics import CONTENT_TYPE, METRICS
-from control_api.metrics_access import METRICS_ACCESS, is_local
+from control_api.metrics_access import METRICS_ACCESS
+from control_api.proxy import is_local
 from control_api.route_table import AnyRoute, Call, Reply, Route
 from control_api.routes_bodies import Liveness, Readiness
 from control_api.websocket import CONNECTIONS

@@ -7,9 +7,9 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from control_api.proxy import is_local
 from control_api.route_table import AUTHENTICATOR, AnyRoute, Call, Route
 from control_api.routes_bodies import Answer, Body, SessionBody
-from control_api.settings import is_loopback
 from signaling.errors import LiveError
 
 # What `clean_name` and `is_user_id` make of texts, for those who read the schema.
@@ -76,9 +76,7 @@ async def join_token(call: Call[JoinTokenBody, None]) -> JoinTokenAnswer:
 
 async def dev_token(call: Call[DevTokenBody, None]) -> TokenAnswer:
     authenticator = call.request.app[AUTHENTICATOR]
-    # A page of another site can make its own name point here (DNS rebinding) and would then count as ours.
-    host = call.request.url.host
-    if host is None or not is_loopback(host):
+    if not is_local(call.request):
         raise LiveError("forbidden", "Tokens for trying out are for pages of this machine.")
     try:
         token = authenticator.issue(call.body.name)

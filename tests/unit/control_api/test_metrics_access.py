@@ -4,8 +4,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from control_api.metrics_access import MetricsAccess, is_local
-from control_api.proxy import PROXIES, TrustedProxies
+from control_api.metrics_access import MetricsAccess
+from control_api.proxy import PROXIES, TrustedProxies, is_local
 from signaling.errors import LiveError
 
 TOKEN = "a token of the operator"
