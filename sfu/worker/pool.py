@@ -31,7 +31,7 @@ class WorkerReport:
     """More than one: it died, and was replaced."""
     answers: bool = False
     stats: WorkerStats | None = None
-    """Of the process that runs now."""
+    """Of the process that runs now; None in its first moments."""
 
 
 class WorkerPool:
@@ -114,6 +114,7 @@ class WorkerPool:
         self._workers[index] = worker
         self._loads[index] = 0.0
         self.reports[index].starts += 1
+        self.reports[index].answers = True
         async with self._available:
             self._available.notify_all()
         logger.info("worker %d listens on UDP port %d", worker.pid, worker.port)

@@ -117,7 +117,8 @@ async def test_a_killed_worker_is_replaced_and_its_rooms_are_told(pool):
 
 async def test_reports_tell_without_asking_which_worker_is_stuck(pool, monkeypatch):
     monkeypatch.setattr(pool_module, "LATE_AFTER_S", 0.2)
-    await eventually(lambda: all(report.answers for report in pool.reports))
+    assert all(report.answers for report in pool.reports)
+    await eventually(lambda: all(report.stats for report in pool.reports))
     stuck, other = [report.stats.pid for report in pool.reports]
     os.kill(stuck, signal.SIGSTOP)
     try:
@@ -128,7 +129,8 @@ async def test_reports_tell_without_asking_which_worker_is_stuck(pool, monkeypat
         os.kill(stuck, signal.SIGCONT)
     await eventually(lambda: pool.reports[0].answers)
     os.kill(other, signal.SIGKILL)
-    await eventually(lambda: pool.reports[1].starts == 2 and pool.reports[1].answers)
+    await eventually(lambda: pool.reports[1].starts == 2 and pool.reports[1].stats)
+    assert pool.reports[1].answers
     assert pool.reports[1].stats.pid != other
 
 
