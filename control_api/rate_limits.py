@@ -45,6 +45,7 @@ LIMITS: Final[Mapping[RateClass, Limit]] = {
     "react": Limit(user=Rate(10, 50), address=Rate(500, 5_000)),
     "gift": Limit(user=Rate(1, 10), address=Rate(20, 200)),
     "read": Limit(user=Rate(10, 60), address=Rate(200, 4_000)),
+    "report": Limit(user=Rate(0.5, 10), address=Rate(5, 200)),
     "connect": Limit(user=Rate(1, 20), address=Rate(100, 2_000)),
     "media": Limit(user=Rate(20, 200), address=Rate(2_000, 20_000)),
 }

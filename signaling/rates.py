@@ -7,9 +7,12 @@ from typing import Literal
 
 from .ports import Identity
 
-RateClass = Literal["start", "join", "token", "ask", "manage", "chat", "react", "gift", "read", "connect", "media"]
+RateClass = Literal[
+    "start", "join", "token", "ask", "manage", "chat", "react", "gift", "read", "report", "connect", "media"
+]
 """`start` a session, `join` or leave one, make a `token`, `ask` for the stage, `manage` a session and who is in it,
-`chat`, `react`, `gift`, `read` what there is, `connect` media (work for a worker and an SDP), steer running `media`."""
+`chat`, `react`, `gift`, `read` what there is, `report` an error, `connect` media (work for a worker, and SDP), steer
+running `media`."""
 
 Spend = Callable[[Identity, RateClass], None]
 """Counts a request against what its sender may do. Raises `LiveError` `rate_limited`."""

@@ -35,6 +35,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         "Report an error of a page",
         description="For errors that nobody handled. Without a token, because signing in can fail, too.",
         body=ClientErrorBody,
+        rate="report",
         answer=type(None),
         status=204,
         token=False,

@@ -96,6 +96,7 @@ ROUTES: Final[tuple[AnyRoute, ...]] = (
         description="For the caller, without `user_id` and `name`; by host and cohosts also for people without an "
         "account, who come in as viewers: with a `name`, or a `user_id` of the host's choice, or both.",
         body=JoinTokenBody,
+        rate="token",
         answer=JoinTokenAnswer,
         status=201,
         errors=("session_not_found", "not_joined", "wrong_role", "database_unavailable"),

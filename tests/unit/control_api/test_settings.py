@@ -88,6 +88,19 @@ def test_a_short_secret_is_refused_without_being_shown() -> None:
         {"allowed_origins": "*"},
         {"database_url": "mysql://user@db"},
         {"log_level": "loud"},
+        {"trusted_proxies": "proxy.example.com"},
+        {"trusted_proxies": "10.0.0.1/8"},
+        {"rate_limits": "some"},
+        {"max_connections": 0},
+        {"max_connections_per_address": 0},
+        {"tls_cert": "cert.pem"},
+        {"tls_key": "key.pem"},
+        {"turn_urls": "turn:turn.example"},
+        {"turn_secret": "s"},
+        {"turn_urls": "stun:turn.example", "turn_secret": "s"},
+        {"turn_urls": "turn:turn.example:port", "turn_secret": "s"},
+        {"turn_urls": "turn://turn.example", "turn_secret": "s"},
+        {"turn_urls": "turn:user@turn.example", "turn_secret": "s"},
         {"resume_grace_s": -1},
         {"resume_grace_s": "nan"},
         {"jwt_audience": ""},
@@ -174,3 +187,23 @@ def test_a_relative_key_file_stays_where_the_server_was_started(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert Settings(jwt_public_key_file="key.pem").jwt_public_key_file == tmp_path / "key.pem"
+
+
+def test_the_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "GREENROOM_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8, 2001:db8::/32,127.0.0.1",
+        "GREENROOM_RATE_LIMITS": "off",
+        "GREENROOM_TURN_URLS": "turn:turn.example:3478?transport=udp, turns:[2001:db8::7]:5349?transport=tcp",
+        "GREENROOM_TURN_SECRET": "north",
+        "GREENROOM_TLS_CERT": "cert.pem",
+        "GREENROOM_TLS_KEY": "key.pem",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.trusted_proxies == ("127.0.0.1/32", "10.0.0.0/8", "2001:db8::/32")
+    assert not settings.limits_addresses
+    assert settings.turn_urls == ("turn:turn.example:3478?transport=udp", "turns:[2001:db8::7]:5349?transport=tcp")
+    assert "north" not in repr(settings)
+    assert settings.tls_cert == Path.cwd() / "cert.pem"
+    monkeypatch.delenv("GREENROOM_RATE_LIMITS")
+    assert Settings().limits_addresses
