@@ -17,6 +17,7 @@ from . import logs
 from .commands import config, database, serve, sessions, token
 from .commands.options import EXIT_CANNOT_RUN, EXIT_CONFIGURATION, EXIT_INTERRUPTED, CommandError, problems
 from .migrations import MigrationError
+from .payments import PaymentSetupError
 from .postgres_folder import PostgresError
 from .settings import Settings
 from .tls import TlsError
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         return _run(arguments.run(settings, arguments))
     except CommandError as error:
         return _refuse(str(error), error.code)
-    except (KeySetupError, TlsError) as error:
+    except (KeySetupError, PaymentSetupError, TlsError) as error:
         return _refuse(str(error), EXIT_CONFIGURATION)
     except (PostgresError, MigrationError, StoreUnavailable, MediaError, OSError) as error:
         logging.getLogger(__name__).debug("the command could not be carried out", exc_info=True)

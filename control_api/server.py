@@ -24,6 +24,7 @@ from .listener import Listener, most_connections
 from .metric_families import OutboxLength, of_control_process, of_database, of_workers
 from .metrics import Metrics
 from .metrics_access import MetricsAccess
+from .payments import open_payments
 from .postgres import EmbeddedPostgres
 from .proxy import TrustedProxies
 from .rate_limits import RateLimits
@@ -50,8 +51,8 @@ their connections (nginx: 60 s), so that they never write into one that is just 
 async def serve(settings: Settings) -> int:
     """Run the server until SIGINT or SIGTERM. Returns the exit code, 0.
 
-    Raises what the command line tells the operator: `KeySetupError`, `PostgresError`, `MigrationError`,
-    `StoreUnavailable`, `MediaError`, `TlsError`, and `OSError` for a port that is taken.
+    Raises what the command line tells the operator: `KeySetupError`, `PaymentSetupError`, `PostgresError`,
+    `MigrationError`, `StoreUnavailable`, `MediaError`, `TlsError`, and `OSError` for a port that is taken.
     """
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
@@ -114,6 +115,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> str:
             request_ttl_s=settings.request_ttl_s,
             request_cooldown_s=settings.request_cooldown_s,
             ice_servers=_ice_servers(settings),
+            pay=await open_payments(settings, stack),
         ),
     )
     await service.open()

@@ -165,6 +165,16 @@ class Settings(BaseSettings):
         description="events that are sent, comma-separated (default: all but message_sent and reactions)",
     )
 
+    payment_hook: str | None = Field(
+        default=None,
+        repr=False,
+        description="what decides whether a gift is paid for: module:function, or an address (default: gifts are free)",
+    )
+    payment_secret: SecretStr | None = Field(
+        default=None, description="key that signs what is sent to such an address, at least 32 bytes"
+    )
+    payment_timeout_s: float = Field(default=10, gt=0, le=60, description="seconds that it may take to decide")
+
     @field_validator(
         *("rtc_bind", "allowed_origins", "trusted_proxies", "turn_urls", "webhook_url", "webhook_events"), mode="before"
     )
@@ -224,7 +234,12 @@ class Settings(BaseSettings):
             raise ValueError("it has to begin with postgresql://")
         return value
 
-    @field_validator("jwt_secret", "webhook_secret")
+    @field_validator("payment_hook")
+    @classmethod
+    def _hook(cls, value: str | None) -> str | None:
+        return value if value is None or names_function(value) else receiver_url(value)
+
+    @field_validator("jwt_secret", "webhook_secret", "payment_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
@@ -251,6 +266,9 @@ class Settings(BaseSettings):
             raise ValueError("GREENROOM_TURN_URLS and GREENROOM_TURN_SECRET go together: set both or none")
         if bool(self.webhook_url) != (self.webhook_secret is not None):
             raise ValueError("GREENROOM_WEBHOOK_URL and GREENROOM_WEBHOOK_SECRET go together: set both or none")
+        by_service = self.payment_hook is not None and not names_function(self.payment_hook)
+        if by_service != (self.payment_secret is not None):
+            raise ValueError("an address as GREENROOM_PAYMENT_HOOK and GREENROOM_PAYMENT_SECRET go together")
         if self.rtc_port and self.rtc_port + self.workers - 1 > 65535:
             raise ValueError(f"{self.workers} workers do not fit above the UDP port {self.rtc_port}")
         return self
@@ -269,6 +287,11 @@ class Settings(BaseSettings):
         """The variables that say what verifies tokens, as far as they are set."""
         names = ("jwt_secret", "jwt_public_key_file", "jwt_jwks_url")
         return [f"{ENV_PREFIX}{name.upper()}" for name in names if getattr(self, name) is not None]
+
+
+def names_function(hook: str) -> bool:
+    """Whether a payment hook is `module:function`, and not an address."""
+    return re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", hook, re.ASCII) is not None
 
 
 def is_loopback(host: str) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from control_api.settings import Settings
+from control_api.settings import Settings, names_function
 
 from .options import (
     EXIT_CANNOT_RUN,
@@ -114,6 +114,21 @@ async def _tokens(settings: Settings) -> Finding:
     return Finding(True, "tokens can be verified")
 
 
+async def _payments(settings: Settings) -> Finding:
+    from control_api.payments import PaymentSetupError, load
+
+    hook = settings.payment_hook
+    if hook is None:
+        return Finding(True, "gifts are free")
+    if not names_function(hook):
+        return Finding(True, "a service is asked (not tried here: it could charge somebody)")
+    try:
+        load(hook)
+    except PaymentSetupError as error:
+        return Finding(False, str(error), EXIT_CONFIGURATION)
+    return Finding(True, f"{hook} is asked")
+
+
 async def _tls(settings: Settings) -> Finding:
     from control_api.tls import TlsError, TlsFiles
 
@@ -188,6 +203,7 @@ async def _media_ports(settings: Settings) -> Finding:
 CHECKS: Final[dict[str, Callable[[Settings], Awaitable[Finding]]]] = {
     "tokens": _tokens,
     "TLS": _tls,
+    "payments": _payments,
     "database": _database,
     "web port": _web_port,
     "media ports": _media_ports,
