@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 
 from signaling.model import GuestRequestRecord, ParticipantRecord, SessionRecord, SessionSettings, SessionStatistics
+from signaling.ports import StoreRefused
 
 from .participants import insert_participant, save_request
 from .rows import Bound, is_uuid, lock_session, with_text_ids
@@ -75,11 +76,13 @@ class Sessions(Bound):
     ) -> None:
         async with self._transaction() as connection:
             await lock_session(connection, session_id)
-            await connection.execute(
+            done = await connection.execute(
                 f"update live_session_settings set ({', '.join(_SETTINGS)}) = ({_PLACES}) where session_id = $1",
                 session_id,
                 *_values(settings),
             )
+            if done != "UPDATE 1":
+                raise StoreRefused("forbidden")
             for request in withdrawn:
                 await save_request(connection, request)
 

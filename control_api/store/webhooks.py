@@ -11,7 +11,7 @@ from .database import Database
 
 # The oldest event of each session, by skipping from one session to the next in the index (url, session_id, id): what it
 # costs depends on the sessions with something to deliver, not on how much that is.
-_CLAIM: Final = """
+CLAIM: Final = """
 with recursive heads as (
   (select session_id, id from live_webhook_outbox where url = $1 order by session_id, id limit 1)
   union all
@@ -20,7 +20,7 @@ with recursive heads as (
                           where url = $1 and session_id > heads.session_id order by session_id, id limit 1) as next
 ), due as (
   select id from live_webhook_outbox o
-   where id in (select id from heads) and next_attempt_at <= clock_timestamp()
+   where id = any(array(select id from heads)) and next_attempt_at <= clock_timestamp()
    order by next_attempt_at, id limit $2 for update of o skip locked
 )
 update live_webhook_outbox o
@@ -60,7 +60,7 @@ class WebhookOutbox:
         Nobody else gets them, or later ones of these sessions, before they are `delivered` or the lease is over.
         """
         async with self._database.transaction() as connection:
-            rows = await connection.fetch(_CLAIM, url, limit, lease_s)
+            rows = await connection.fetch(CLAIM, url, limit, lease_s)
         return [Delivery(**row) for row in rows]
 
     async def delivered(self, delivery: Delivery) -> None:
