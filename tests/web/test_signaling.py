@@ -140,12 +140,18 @@ async def test_a_refused_hello_is_final(page: Page, server: FakeServer) -> None:
     assert await has_status(page, "closed")
 
 
-async def test_a_server_that_is_not_ready_is_asked_again(page: Page, server: FakeServer) -> None:
-    server.hello_answer = {"type": "error", "code": "database_unavailable", "message": "Later."}
+@pytest.mark.parametrize("code", ["database_unavailable", "rate_limited"])
+async def test_a_server_that_is_not_ready_is_asked_again_when_it_said(
+    page: Page, server: FakeServer, code: str
+) -> None:
+    server.hello_answer = {"type": "error", "code": code, "message": "Later.", "retry_after_s": 0.3}
     await open_room(page, server)
     await server.wait_for("hello", 2)
     server.hello_answer = None
     assert await page.evaluate("outcome") == {"name": "Vera"}
+    waits = [detail["retryInMs"] for detail in await page.evaluate("statuses") if "retryInMs" in detail]
+    assert waits
+    assert min(waits) >= 300
 
 
 async def test_garbage_from_the_server_is_ignored(page: Page, server: FakeServer) -> None:

@@ -170,6 +170,7 @@ export class Api {
     if (response.ok && answer) return answer;
     const { code = `http_${response.status}`, message = `The server answered ${response.status}.`, details } =
       answer?.error ?? {};
-    throw new GreenroomError(code, message, { status: response.status, details });
+    const retryAfterS = Number(response.headers.get("Retry-After")) || undefined;
+    throw new GreenroomError(code, message, { status: response.status, details, retryAfterS });
   }
 }

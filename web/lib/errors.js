@@ -3,7 +3,7 @@ export class GreenroomError extends Error {
   /**
    * @param {string} code one of docs/API.md, or `network`, `timeout`, `not_connected`, `connection_lost`
    * @param {string} message a sentence for people
-   * @param {{status?: number, details?: any}} [more]
+   * @param {{status?: number, details?: any, retryAfterS?: number}} [more]
    */
   constructor(code, message, more = {}) {
     super(message);
@@ -12,6 +12,8 @@ export class GreenroomError extends Error {
     /** HTTP status, where the error came from the REST API. */
     this.status = more.status;
     this.details = more.details;
+    /** Seconds after which the same may work, for what passes by itself. */
+    this.retryAfterS = more.retryAfterS;
   }
 }
 

@@ -184,7 +184,7 @@ export class Signaling extends EventTarget {
    * @param {Message} error
    */
   #refused(socket, error) {
-    if (PASSING_ERRORS.has(error.code)) this.#drop(socket, error.code);
+    if (PASSING_ERRORS.has(error.code)) this.#drop(socket, error.code, (error.retry_after_s ?? 0) * 1000);
     else this.#finish({ status: "closed", code: 4000, reason: error.code });
   }
 
@@ -221,36 +221,38 @@ export class Signaling extends EventTarget {
    *
    * @param {WebSocket} socket
    * @param {string} reason
+   * @param {number} [patienceMs] shortest wait before coming back
    */
-  #drop(socket, reason) {
+  #drop(socket, reason, patienceMs = 0) {
     socket.close();
-    this.#lost(socket, 1006, reason);
+    this.#lost(socket, 1006, reason, patienceMs);
   }
 
   /**
    * @param {WebSocket} socket
    * @param {number} code
    * @param {string} reason
+   * @param {number} [patienceMs]
    */
-  #lost(socket, code, reason) {
+  #lost(socket, code, reason, patienceMs = PATIENT_CLOSE_CODES.get(code) ?? 0) {
     if (socket !== this.#socket) return;
     this.#socket = null;
     clearTimeout(this.#watchdog);
     this.#rejectPending();
     const finalReason = FINAL_CLOSE_CODES.get(code);
     if (finalReason) this.#finish({ status: "closed", code, reason: reason || finalReason });
-    else this.#scheduleRetry(code, reason);
+    else this.#scheduleRetry(code, reason, patienceMs);
   }
 
   /**
    * @param {number} code
    * @param {string} reason
+   * @param {number} [patienceMs]
    */
-  #scheduleRetry(code, reason) {
+  #scheduleRetry(code, reason, patienceMs = 0) {
     const { retryMs, retryMaxMs } = this.#times;
     const ceiling = Math.min(retryMaxMs, retryMs * 2 ** this.#attempt++);
-    const patience = PATIENT_CLOSE_CODES.get(code) ?? 0;
-    const retryInMs = patience + ceiling * (0.5 + Math.random() / 2);
+    const retryInMs = patienceMs + ceiling * (0.5 + Math.random() / 2);
     this.#retryTimer = setTimeout(() => this.#dial(), retryInMs);
     this.#setStatus({ status: "reconnecting", code, reason, retryInMs });
   }
@@ -304,6 +306,6 @@ function parse(data) {
 }
 
 /** @param {Message} message an `error` */
-function toError({ code, message, details }) {
-  return new GreenroomError(code, message, { details });
+function toError({ code, message, details, retry_after_s: retryAfterS }) {
+  return new GreenroomError(code, message, { details, retryAfterS });
 }
