@@ -25,10 +25,12 @@ Schemas = dict[tuple[Any, Mode], Json]
 _ABOUT: Final = """\
 A self-hosted media server for live sessions with guests on stage.
 
-Every route whose lock is closed wants `Authorization: Bearer <JWT>`. JSON in and out; nothing is converted (`"1"` is
-no number), and members that the server does not know are refused. All errors have one shape, `ErrorAnswer`; programs
-go by its `code`. What happens in a session while it is live is told on a WebSocket, whose path is the `ws_path` of the
-answers to start and join: docs/PROTOCOL.md describes it."""
+Routes with a lock want `Authorization: Bearer <JWT>`. JSON in and out; nothing is converted (`"1"` is no number), and
+members that the server does not know are refused. All errors have one shape, `ErrorAnswer`; programs go by its `code`.
+Every answer has an `X-Request-ID`, under which the server's log knows it.
+
+What happens in a session while it is live is told on a WebSocket, whose path is the `ws_path` of the answers to start
+and join: docs/PROTOCOL.md describes it."""
 
 _TEXT_SCHEMAS: Final[dict[str, Json]] = {"application/json": {"type": "object"}}
 """Of answers that are made as text: what is known of them."""
@@ -150,13 +152,23 @@ def _query_parameters(route: AnyRoute, schemas: Schemas, definitions: Json) -> l
     if route.query is None:
         return parameters
     name = schemas[route.query, "validation"]["$ref"].rpartition("/")[2]
-    schema = definitions.pop(name)
-    required = schema.get("required", [])
-    for member, described in schema["properties"].items():
+    model = definitions.pop(name)
+    required = model.get("required", [])
+    for member, described in model["properties"].items():
         text = described.pop("description", None)
-        parameter: Json = {"name": member, "in": "query", "required": member in required, "schema": described}
+        schema = _without_null(described)
+        parameter: Json = {"name": member, "in": "query", "required": member in required, "schema": schema}
         parameters.append(parameter | ({"description": text} if text else {}))
     return parameters
+
+
+def _without_null(schema: Json) -> Json:
+    """What a text can be: a parameter is left out where a member of a body would be null."""
+    choices: list[Json] = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) != 1:
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "anyOf" and (name, value) != ("default", None)}
+    return rest | choices[0]
 
 
 def _responses(route: AnyRoute, schemas: Schemas) -> dict[int, Json]:

@@ -81,6 +81,13 @@ def test_the_lock_is_shut_where_a_token_is_needed(built):
         assert security == ([{scheme: []}] if route.token else []), route.path
 
 
+def test_no_query_parameter_is_null(built):
+    for operation in operations(built).values():
+        for parameter in operation.get("parameters", ()):
+            assert "null" not in str(parameter["schema"]), parameter["name"]
+            assert parameter["schema"].get("default", "") is not None
+
+
 def test_every_schema_is_used(built):
     text = str(built)
     for name in built["components"]["schemas"]:
