@@ -40,7 +40,7 @@ class Metrics:
 
     def __init__(self) -> None:
         # A second sample for each of ours, which nobody asks for, would say when it was made.
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry, self._latencies = CollectorRegistry(), CollectorRegistry()
         self._families: list[Families] = []
         self._refreshers: list[Callable[[], Awaitable[None]]] = []

@@ -163,7 +163,7 @@ async def test_a_worker_ends_with_its_control_process():
     pool._workers[0]._channel.close()
     await eventually(lambda: not any(worker and worker.pid == stats.pid for worker in pool._workers))
     await pool.stop()
-    assert not running(stats.pid)
+    await eventually(lambda: not running(stats.pid))
 
 
 async def test_a_port_that_is_taken_is_told_and_nothing_stays_behind():
