@@ -1,12 +1,17 @@
+import re
 from contextlib import suppress
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from control_api.rate_limits import LIMITS, Limit, Rate, RateLimits
+from control_api.rate_limits import LIMITS, REQUESTS, Limit, Rate, RateLimits
 from signaling.errors import LiveError
 from signaling.protocol import CLIENT_MESSAGES
 from signaling.rates import RateClass
+
+
+API = (Path(__file__).parents[3] / "docs" / "API.md").read_text()
 
 
 class World:
@@ -102,3 +107,10 @@ def test_one_user_is_always_less_than_an_address():
     for rate, limit in LIMITS.items():
         assert limit.user.per_second < limit.address.per_second, rate
         assert limit.user.burst < limit.address.burst, rate
+
+
+def test_the_document_has_every_number():
+    rows = re.findall(r"^\| `(\w+)` \| .* \| ([\d.]+)/s, (\d+) \| ([\d.]+)/s, (\d+) \|$", API, re.MULTILINE)
+    documented = {name: tuple(map(float, numbers)) for name, *numbers in rows}
+    assert documented == {name: (*limit.user, *limit.address) for name, limit in LIMITS.items()}
+    assert f"an address has {REQUESTS.per_second} HTTP requests of any kind a second ({REQUESTS.burst} at once)" in API
