@@ -10,7 +10,6 @@ from signaling.errors import LiveError
 from signaling.protocol import CLIENT_MESSAGES
 from signaling.rates import RateClass
 
-
 API = (Path(__file__).parents[3] / "docs" / "API.md").read_text()
 
 
