@@ -102,6 +102,14 @@ def test_a_short_secret_is_refused_without_being_shown() -> None:
         {"turn_urls": "turn://turn.example", "turn_secret": "s"},
         {"turn_urls": "turn:user@turn.example", "turn_secret": "s"},
         {"resume_grace_s": -1},
+        {"request_ttl_s": 0},
+        {"request_cooldown_s": -1},
+        {"webhook_url": "https://example.com/hook"},
+        {"webhook_secret": SECRET},
+        {"webhook_url": "https://example.com/hook", "webhook_secret": "short"},
+        {"webhook_url": "http://example.com/hook", "webhook_secret": SECRET},
+        {"webhook_url": "https://user:hunter2@example.com/", "webhook_secret": SECRET},
+        {"webhook_events": "dance"},
         {"resume_grace_s": "nan"},
         {"jwt_audience": ""},
         {"jwt_leeway_s": -1},
@@ -207,3 +215,19 @@ def test_the_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.tls_cert == Path.cwd() / "cert.pem"
     monkeypatch.delenv("GREENROOM_RATE_LIMITS")
     assert Settings().limits_addresses
+
+
+def test_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret_url = "https://one.example/hook?key=hunter2"
+    assert (Settings().webhook_url, Settings().webhook_events) == ((), ())
+    for name, value in {
+        "GREENROOM_WEBHOOK_URL": f"{secret_url}, http://backend:3000/hook,{secret_url}",
+        "GREENROOM_WEBHOOK_SECRET": SECRET,
+        "GREENROOM_WEBHOOK_EVENTS": "banned, unbanned,banned",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.webhook_url == (secret_url, "http://backend:3000/hook")
+    assert settings.webhook_events == ("banned", "unbanned")
+    assert SECRET not in repr(settings)
+    assert "hunter2" not in repr(settings)
