@@ -115,6 +115,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> str:
             request_ttl_s=settings.request_ttl_s,
             request_cooldown_s=settings.request_cooldown_s,
             ice_servers=_ice_servers(settings),
+            reactions=settings.reactions,
             pay=await open_payments(settings, stack),
         ),
     )

@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from signaling.counters import MAX_REACTION_TYPES
+from signaling.model import DEFAULT_REACTIONS
+
 from .webhook_format import event_type, receiver_url
 
 ENV_PREFIX = "GREENROOM_"
@@ -165,6 +168,7 @@ class Settings(BaseSettings):
         description="events that are sent, comma-separated (default: all but message_sent and reactions)",
     )
 
+    reactions: CommaSeparated = Field(default=DEFAULT_REACTIONS, description="types of reactions, comma-separated")
     payment_hook: str | None = Field(
         default=None,
         repr=False,
@@ -176,7 +180,8 @@ class Settings(BaseSettings):
     payment_timeout_s: float = Field(default=10, gt=0, le=60, description="seconds that it may take to decide")
 
     @field_validator(
-        *("rtc_bind", "allowed_origins", "trusted_proxies", "turn_urls", "webhook_url", "webhook_events"), mode="before"
+        *("rtc_bind", "allowed_origins", "trusted_proxies", "turn_urls", "webhook_url", "webhook_events", "reactions"),
+        mode="before",
     )
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -233,6 +238,15 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("postgresql://", "postgres://")):
             raise ValueError("it has to begin with postgresql://")
         return value
+
+    @field_validator("reactions")
+    @classmethod
+    def _reaction_types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(value))
+        sound = all(re.fullmatch("[a-z0-9_]{1,32}", name) for name in names)
+        if not sound or not 1 <= len(names) <= MAX_REACTION_TYPES:
+            raise ValueError(f"1 to {MAX_REACTION_TYPES} names of lower case letters, digits and _ are needed")
+        return names
 
     @field_validator("payment_hook")
     @classmethod

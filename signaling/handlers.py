@@ -24,6 +24,7 @@ from .protocol import (
     Ping,
     PublishClose,
     PublishOffer,
+    React,
     ReceiveAnswer,
     ReceiveRestart,
     RequestGuest,
@@ -141,6 +142,10 @@ async def _manage_participant(caller: Caller, message: ManageParticipant) -> Non
     await caller.service.manage_participant(caller.identity, caller.session_id, message.participant_id, message.action)
 
 
+async def _react(caller: Caller, message: React) -> None:
+    await caller.service.react(caller.identity, caller.session_id, message.reaction, message.count)
+
+
 async def _send_gift(caller: Caller, message: SendGift) -> Message:
     gift = await caller.service.send_gift(
         caller.identity, caller.session_id, message.gift_id, message.quantity, message.key
@@ -197,6 +202,7 @@ HANDLERS: Final[dict[type[ClientMessage], Handler]] = {
     Unban: _unban,
     MuteAll: _mute_all,
     ManageParticipant: _manage_participant,
+    React: _react,
     SendGift: _send_gift,
     LeaveStage: _leave_stage,
     SendMessage: _send_message,

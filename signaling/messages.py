@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -71,6 +71,8 @@ class Welcome(BaseModel):
     you: ParticipantView
     participants: list[ParticipantView]
     guest_requests: list[GuestRequestRecord]
+    reactions: dict[str, int]
+    """How often until now, by type."""
     messages: list[ChatMessage]
     """The latest."""
     more_messages: bool
@@ -151,6 +153,10 @@ def session_updated(session: SessionRecord) -> Message:
 
 def session_ended(reason: str, statistics: SessionStatistics) -> Message:
     return {"type": "session_ended", "reason": reason, "stats": statistics}
+
+
+def reactions(counts: Mapping[str, int], totals: Mapping[str, int]) -> Message:
+    return {"type": "reactions", "counts": counts, "totals": totals}
 
 
 def gift(given: Gift) -> Message:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 MAX_GUESTS = 20
 """Guests (cohosts among them) who can be on stage beside the host."""
+
+DEFAULT_REACTIONS: Final = ("heart", "fire", "clap", "laugh", "wow", "sad")
+"""Types of reactions, where nothing else is configured."""
 
 SessionType = Literal["camera", "screen", "audio"]
 Source = Literal["camera", "microphone", "screen", "screen_audio"]

@@ -154,6 +154,16 @@ class NewMessage:
         )
 
 
+@dataclass(frozen=True)
+class NewReaction:
+    """What somebody does `count` times, on its way into the database."""
+
+    session_id: str
+    author: Identity
+    type: str
+    count: int
+
+
 class Store(Protocol):
     """Sessions, participants and requests. Every method is one transaction and may raise `StoreUnavailable` or, in a
     caller's name, `StoreRefused`."""
@@ -208,6 +218,12 @@ class Store(Protocol):
     async def delete_message(self, session_id: str, message_id: str, at: datetime, by: str) -> ChatMessage | None:
         """Take the text away, once and for all. None where there is no such message; `forbidden` where it is not the
         caller's to delete. An earlier deletion stays as it was."""
+
+    async def add_reactions(self, batch: Sequence[NewReaction]) -> list[StoreRefused | None]:
+        """Count reactions and tell what became of each; None: counted. May raise `CommitInDoubt`."""
+
+    async def reaction_totals(self, session_id: str) -> dict[str, int] | None:
+        """By type. `forbidden` for who was never there. None where there is no such session."""
 
     async def gift_catalogue(self) -> list[GiftKind]:
         """What can be given, the cheapest first."""

@@ -25,6 +25,8 @@ MAX_SECTIONS: Final = 32
 RequestId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Sdp = Annotated[str, StringConstraints(max_length=MAX_FRAME_BYTES)]
+ReactionCount = Annotated[int, Field(ge=1, le=50)]
+"""Reactions that are sent together."""
 Mid = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -190,6 +192,14 @@ class ManageParticipant(ClientMessage):
     action: ManageAction
 
 
+class React(ClientMessage):
+    rate = "react"
+    reply = "reacted"
+    type: Literal["react"]
+    reaction: Annotated[str, StringConstraints(min_length=1, max_length=32)]
+    count: ReactionCount = 1
+
+
 class SendGift(ClientMessage):
     rate = "gift"
     reply = "gift_sent"
@@ -260,6 +270,7 @@ CLIENT_MESSAGES: Final[dict[str, type[ClientMessage]]] = {
     "unban": Unban,
     "mute_all": MuteAll,
     "manage_participant": ManageParticipant,
+    "react": React,
     "send_gift": SendGift,
     "leave_stage": LeaveStage,
     "send_message": SendMessage,

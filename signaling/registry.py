@@ -15,8 +15,8 @@ from .errors import LiveError
 from .gift_model import Pay, for_free
 from .media import MediaTimings
 from .messages import IceServer
-from .model import SessionRecord
-from .ports import Identity, MediaPlane, Store, StoreRefused, StoreUnavailable
+from .model import DEFAULT_REACTIONS, SessionRecord
+from .ports import Identity, MediaPlane, NewReaction, Store, StoreRefused, StoreUnavailable
 from .room import Room
 from .room_chat import MessageWriter
 from .till import Till
@@ -43,6 +43,8 @@ class ServiceConfig:
     """How long a request or an invitation waits for its answer."""
     request_cooldown_s: float = 60.0
     """How long somebody whose request was rejected waits before the next."""
+    reactions: tuple[str, ...] = DEFAULT_REACTIONS
+    """The types that there are."""
     sweep_interval_s: float = 1.0
     ice_servers: IceServers = no_ice_servers
     pay: Pay = for_free
@@ -66,6 +68,7 @@ class Registry:
         self._plane = plane
         self._clock = clock
         self._messages: MessageWriter = BatchWriter(store.add_messages)
+        self._reactions: BatchWriter[NewReaction, None] = BatchWriter(store.add_reactions)
         self._rooms: dict[str, Room] = {}
         self._hosting: dict[str, str] = {}
         """Session id by the host's user id: one live session per host. Set before the store is asked."""

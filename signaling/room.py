@@ -23,6 +23,7 @@ from .permissions import GUEST_SLOTS, MODERATORS, STAGE
 from .ports import Identity, MediaPlane
 from .protocol import CloseCode
 from .room_chat import MessageWriter, RoomChat
+from .room_reactions import RoomReactions
 
 COUNTS_INTERVAL_S = 1.0
 REMEMBERED_ANSWERS = 1000
@@ -65,6 +66,7 @@ class Room:
         self.media = RoomMedia(session.id, plane, self, timings, counters)
         self.tally = SessionTally(counters)
         self.chat = RoomChat(session.id, chat_writer, self.tell_all, self.tally, fresh=fresh)
+        self.reactions = RoomReactions(self.tell_all, self.tally, lambda: len(self.members))
         self.announcer = Announcer(
             session.id, self.chat.post, lambda: len(self.members), lambda: self._session.settings.enable_chat
         )
@@ -196,6 +198,7 @@ class Room:
         """The session has ended: tell everybody and close the sockets."""
         self._session = ended
         self._close_tally(ended)
+        self.reactions.tell()
         self.tell_all(messages.session_ended(ended.end_reason or "", statistics))
         self.close_links(CloseCode.SESSION_ENDED, "session_ended")
 
@@ -209,6 +212,7 @@ class Room:
         if self._counts_timer is not None:
             self._counts_timer.cancel()
         self.announcer.close()
+        self.reactions.close()
         for member in self.members.values():
             member.peer.subscriber.detach()
             if member.link is not None:

@@ -152,6 +152,7 @@ class RoomService(
             you=me.view(),
             participants=room.visible_to(me),
             guest_requests=room.requests_for(me),
+            reactions=room.reactions.totals(self.config.reactions),
             messages=chat.messages,
             more_messages=chat.more,
             resumed=resumed,

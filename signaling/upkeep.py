@@ -14,6 +14,7 @@ from .model import SessionRecord, SessionStatistics
 from .participant import Participant
 from .ports import Identity, MediaPlane, Store
 from .protocol import CloseCode
+from .reactions import ReactionVerbs
 from .registry import ServiceConfig, now, stored
 from .room import Room
 from .stage import StageVerbs
@@ -28,7 +29,7 @@ class Ending(NamedTuple):
     statistics: SessionStatistics
 
 
-class Upkeep(StageVerbs):
+class Upkeep(StageVerbs, ReactionVerbs):
     """One task looks after all rooms."""
 
     def __init__(
@@ -66,6 +67,7 @@ class Upkeep(StageVerbs):
         for room in rooms:
             room.close_links(CloseCode.SERVER_STOPPING, "server_stopping")
         await self._till.close()
+        await self._reactions.close()
         await self._messages.close()
         await asyncio.gather(*(room.media.close() for room in rooms), *self._closing, return_exceptions=True)
 
@@ -101,6 +103,7 @@ class Upkeep(StageVerbs):
                 if room.live and room.members.get(member.id) is member and self._overdue(member):
                     await self._depart(room, member, "lost", None)
         await self._look_after_requests(room)
+        await self._reload_reactions(room)
 
     async def _banned_by(self, host_user_id: str) -> dict[str, str]:
         return {ban.user_id: ban.session_id for ban in await self._store.bans(host_user_id)}
@@ -146,6 +149,7 @@ class Upkeep(StageVerbs):
             return
         self._recover_requests(room, await self._store.requests(session_id))
         room.banned = await self._banned_by(session.host_user_id)
+        room.reactions.load(await self._store.reaction_totals(session_id) or {})
         self._rooms[session_id] = room
         room.counts_changed()
         self._hosting[session.host_user_id] = session_id

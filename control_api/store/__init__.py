@@ -17,10 +17,11 @@ from .database import Database as Database
 from .gifts import Gifts
 from .listing import Listing
 from .participants import Participants
+from .reactions import Reactions
 from .sessions import Sessions
 from .statistics import Statistics
 from .webhooks import WebhookOutbox as WebhookOutbox
 
 
-class PostgresStore(Sessions, Listing, Statistics, Participants, Bans, Chat, Gifts):
+class PostgresStore(Sessions, Listing, Statistics, Participants, Bans, Chat, Gifts, Reactions):
     """All of it."""

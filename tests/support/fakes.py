@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,7 +33,16 @@ from signaling.model import (
     SessionStatistics,
     TimelineEvent,
 )
-from signaling.ports import Identity, MediaError, MediaListener, NewMessage, Placed, StoreRefused, StoreUnavailable
+from signaling.ports import (
+    Identity,
+    MediaError,
+    MediaListener,
+    NewMessage,
+    NewReaction,
+    Placed,
+    StoreRefused,
+    StoreUnavailable,
+)
 from signaling.registry import ServiceConfig
 from signaling.service import RoomService
 from tests.support import sdp
@@ -73,6 +83,9 @@ class FakeStore:
         self.pages_read = 0
         self.events: list[TimelineEvent] = []
         self.gifts: dict[str, GiftRecord] = {}
+        self.reacted: Counter[tuple[str, str]] = Counter()
+        """By session and type."""
+        self.reaction_batches: list[list[NewReaction]] = []
         self.down = False
         self.hold: asyncio.Event | None = None
 
@@ -209,6 +222,18 @@ class FakeStore:
     async def requests(self, session_id: str) -> list[GuestRequestRecord]:
         await self._work()
         return [request for request in self.asked.values() if request.session_id == session_id]
+
+    async def add_reactions(self, batch: Sequence[NewReaction]) -> list[StoreRefused | None]:
+        await self._work()
+        self.reaction_batches.append(list(batch))
+        for reaction in batch:
+            self.reacted[reaction.session_id, reaction.type] += reaction.count
+        return [None] * len(batch)
+
+    async def reaction_totals(self, session_id: str) -> dict[str, int] | None:
+        await self._work()
+        totals = {kind: count for (session, kind), count in self.reacted.items() if session == session_id}
+        return totals if session_id in self.sessions else None
 
     async def gift_catalogue(self) -> list[GiftKind]:
         await self._work()
