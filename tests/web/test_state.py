@@ -89,6 +89,14 @@ async def test_answered_requests_leave_the_list_but_the_own_one_is_kept(page: Pa
     assert state["requests"] == ["Ana"]
 
 
+async def test_an_invitation_is_nothing_for_the_host_to_answer(page: Page, server: FakeServer) -> None:
+    invitation = {"type": "guest_request_created", "request": guest_request("Vera", kind="invitation")}
+    state = await apply(page, server, invitation)
+    assert (state["requests"], state["own"]) == ([], None)
+    server.as_person("Hana", "host", requests=[guest_request("Ana", kind="invitation"), guest_request("Vic")])
+    assert (await apply(page, server, invitation))["requests"] == ["Vic"]
+
+
 async def test_counts_and_departures(page: Page, server: FakeServer) -> None:
     state = await apply(
         page,

@@ -24,7 +24,7 @@ const SENDING = {
 };
 
 /** Errors after which offering the same again is pointless. */
-const HOPELESS = new Set(["forbidden", "invalid_sdp", "invalid_request", "session_ended", "kicked", "not_joined"]);
+const HOPELESS = new Set(["forbidden", "invalid_sdp", "invalid_request", "session_ended", "kicked", "banned", "not_joined"]);
 
 /**
  * The publish connection. What is to be sent is set with `setTrack`; the connection is made, renegotiated and made anew to match.

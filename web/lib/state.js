@@ -63,15 +63,18 @@ export class RoomState extends EventTarget {
       .sort((a, b) => a.joined_at.localeCompare(b.joined_at));
   }
 
+  /** What waits for an answer of host or cohosts: invitations wait for somebody else's. */
   get pendingRequests() {
     return [...this.requests.values()]
-      .filter((request) => request.status === "pending")
+      .filter((request) => request.status === "pending" && request.kind !== "invitation")
       .sort((a, b) => a.created_at.localeCompare(b.created_at));
   }
 
   /** The caller's own latest request, answered or not. */
   get ownRequest() {
-    const own = [...this.requests.values()].filter((request) => request.participant_id === this.you?.id);
+    const own = [...this.requests.values()].filter(
+      (request) => request.participant_id === this.you?.id && request.kind !== "invitation",
+    );
     return own.sort((a, b) => b.created_at.localeCompare(a.created_at))[0] ?? null;
   }
 

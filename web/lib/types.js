@@ -52,6 +52,7 @@
  * @property {boolean} video_muted
  * @property {boolean} audio_locked
  * @property {boolean} video_locked
+ * @property {boolean} chat_silenced true only for the participant, host and cohosts
  * @property {SourceState[]} sources
  *
  * @typedef {object} GuestRequest
@@ -64,6 +65,8 @@
  * @property {"pending" | "approved" | "rejected" | "cancelled" | "expired"} status
  * @property {string} created_at
  * @property {string | null} answered_at
+ * @property {"request" | "invitation"} kind
+ * @property {string | null} invited_by user id of the host or cohost who asked a viewer up
  *
  * @typedef {object} Track
  * @property {string} mid
