@@ -73,8 +73,8 @@ class RequestLog(AbstractAccessLogger):
             route=route,
             status=response.status,
             ms=round(1000 * time, 1),
-            request_id=request.get(REQUEST_ID),
             client=_client(request),
+            **({"request_id": request[REQUEST_ID]} if REQUEST_ID in request else {}),
         )
 
 

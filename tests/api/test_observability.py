@@ -252,10 +252,12 @@ async def test_nothing_secret_and_nothing_that_people_wrote_is_logged(server: Se
         session = await host.start(f"Title {WORDS}", description=f"Description {WORDS}")
         await viewer.join(session["id"])
         await viewer.request_guest(session["id"], f"Let me {WORDS}")
+        await viewer.call("POST", "/live/send-message", {"session_id": session["id"], "text": f"Hello {WORDS}"})
         await _say_secrets(api, server, secret, session["id"], host.token)
         assert (await refused_hello(User(api, secret, "nobody", "Nobody"), session["id"]))[1] == 4401
         socket = await WsClient.open(host, session["id"])
         await socket.send(type="publish_offer", id="7", sdp=f"v=0 {WORDS}", sources={}, secret=secret)
+        await socket.send(type="send_message", id="8", text=f"And {WORDS}", client_id=WORDS)
         await socket.send(type="set_muted", id=secret[:60], kind=WORDS, muted=True)
         await socket.socket.send_str(f'{{"broken {secret} {WORDS}')
         await socket.wait_closed()

@@ -56,7 +56,14 @@ class Client:
         self.socket = FakeSocket()
         limits = ConnectionLimits(**({"close_timeout_s": 0.05} | limits))
         self.connection = Connection(
-            self.socket, world.service, verify, world.session_id, limits, spend, clock=lambda: world.now
+            self.socket,
+            world.service,
+            verify,
+            world.session_id,
+            limits,
+            spend,
+            clock=lambda: world.now,
+            log_reference="in-the-log",
         )
         self.task = asyncio.create_task(self.connection.run())
 
@@ -218,6 +225,7 @@ async def test_a_defect_is_told_as_such_and_as_no_more(world, monkeypatch, caplo
     monkeypatch.setattr(world.service, "set_muted", broken)
     reply = await client.ask("set_muted", kind="audio", muted=True)
     assert (reply["code"], "secret" in json.dumps(reply)) == ("internal_error", False)
+    assert reply["details"] == {"request_id": "in-the-log"}
     assert "secret detail" in caplog.text
     assert (await client.ask("ping"))["type"] == "pong"
     await client.gone()
