@@ -17,6 +17,7 @@ from .rate_limits import RateLimits
 from .store import Database
 from .store.database import POOL_SIZE
 from .store.usage import Failure
+from .webhooks import Outcome, Webhooks
 from .websocket import Connections
 
 Families = Callable[[], Iterator[Metric]]
@@ -160,6 +161,16 @@ def of_control_process(meter: LagMeter, version: str) -> Families:
         lag_s = meter.worst_ms() / 1000
         yield _gauge("loop_lag_seconds", "Worst delay of the control process's loop in the last 15-30 s.", lag_s)
         yield _gauges("build_info", "Always 1; the version is the label.", {(version,): 1}, ("version",))
+
+    return collect
+
+
+def of_webhooks(webhooks: Webhooks) -> Families:
+    """How deliveries fared."""
+
+    def collect() -> Iterator[Metric]:
+        outcomes = {(outcome,): webhooks.outcomes[outcome] for outcome in get_args(Outcome)}
+        yield _counter("webhook_deliveries", "Events sent to webhooks, by how that went.", outcomes, ("outcome",))
 
     return collect
 

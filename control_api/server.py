@@ -21,7 +21,7 @@ from . import assets, sentry
 from .app import create_app
 from .health import ServerHealth
 from .listener import Listener, most_connections
-from .metric_families import OutboxLength, of_control_process, of_database, of_workers
+from .metric_families import OutboxLength, of_control_process, of_database, of_webhooks, of_workers
 from .metrics import Metrics
 from .metrics_access import MetricsAccess
 from .payments import open_payments
@@ -105,7 +105,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> str:
     await pool.start()
     stack.push_async_callback(pool.stop)
 
-    metrics = _metrics(database, pool, stack)
+    metrics = _metrics(database, pool, webhooks, stack)
     service = RoomService(
         PostgresStore(database),
         pool,
@@ -154,13 +154,16 @@ def _ice_servers(settings: Settings) -> IceServers:
     return TurnServers(settings.turn_urls, settings.turn_secret.get_secret_value().encode())
 
 
-def _metrics(database: Database, pool: WorkerPool, stack: AsyncExitStack) -> Metrics:
+def _metrics(database: Database, pool: WorkerPool, webhooks: Webhooks, stack: AsyncExitStack) -> Metrics:
     metrics = Metrics()
     meter = LagMeter(asyncio.get_running_loop())
     stack.callback(meter.close)
     outbox = OutboxLength(database)
     metrics.refresh_before(outbox.refresh)
-    for families in (of_control_process(meter, version()), of_workers(pool), of_database(database), outbox.collect):
+    for families in (
+        *(of_control_process(meter, version()), of_workers(pool), of_database(database), of_webhooks(webhooks)),
+        outbox.collect,
+    ):
         metrics.add(families)
     return metrics
 
