@@ -106,11 +106,14 @@ async def _ask(settings: Settings, url: str | None, method: str, path: str, body
             http.request(method, base + path, json=body, ssl=tls, allow_redirects=False) as response,
         ):
             answer = await response.json()
-    except (aiohttp.ContentTypeError, ValueError):
-        raise CommandError(f"what answers at {base} is no Greenroom of this version") from None
+    except aiohttp.ContentTypeError:
+        raise CommandError(_no_greenroom(base)) from None
+    # Before ValueError, of which the error about a certificate is one, too.
     except (aiohttp.ClientError, TimeoutError) as error:
         reason = str(error) or "it does not answer in time"
         raise CommandError(f"no Greenroom can be reached at {base} ({reason}): --url says where it runs") from None
+    except ValueError:
+        raise CommandError(_no_greenroom(base)) from None
     return _content(answer, response.status, base)
 
 
@@ -120,13 +123,17 @@ def _content(answer: Any, status: int, base: str) -> dict[str, Any]:
     try:
         code, message = str(answer["error"]["code"]), printable(str(answer["error"]["message"]))
     except (KeyError, TypeError):
-        raise CommandError(f"what answers at {base} is no Greenroom of this version") from None
+        raise CommandError(_no_greenroom(base)) from None
     if code == "token_invalid":
         raise CommandError(
             f"the Greenroom at {base} has another secret: run this with its own GREENROOM_JWT_SECRET or --data-dir",
             EXIT_CONFIGURATION,
         )
     raise CommandError(message)
+
+
+def _no_greenroom(base: str) -> str:
+    return f"what answers at {base} is no Greenroom of this version"
 
 
 def _checked(url: str) -> str:

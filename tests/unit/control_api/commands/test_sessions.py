@@ -1,11 +1,14 @@
 """`greenroom sessions` where the server is missing, another one, or none at all."""
 
+import ssl
+
 import pytest
 from aiohttp import web
 
 from control_api.commands import sessions
 from control_api.commands.options import CommandError, variable
 from control_api.settings import Settings
+from tests.support.certificates import write_certificate
 from tests.support.server import free_tcp_port
 
 SECRET = "a secret of the tests, 32 bytes and more"
@@ -19,21 +22,31 @@ def settings(monkeypatch):
 
 
 @pytest.fixture
-async def other(settings):
-    """A server on the port of the settings, which answers what it is told to."""
-    answers = {}
+async def start(settings):
+    """Starts a server on the port of the settings, which answers what the returned dict has as `answer`."""
+    runners = []
 
-    async def handle(request):
-        answers["token"] = request.headers["Authorization"]
-        return answers["answer"]()
+    async def start(tls=None):
+        answers = {}
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", settings.port).start()
-    yield answers
-    await runner.cleanup()
+        async def handle(request):
+            return answers["answer"]()
+
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", handle)
+        runners.append(web.AppRunner(app))
+        await runners[-1].setup()
+        await web.TCPSite(runners[-1], "127.0.0.1", settings.port, ssl_context=tls).start()
+        return answers
+
+    yield start
+    for runner in runners:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def other(start):
+    return await start()
 
 
 async def ask(settings, url=None):
@@ -82,3 +95,23 @@ async def test_a_server_with_another_secret(settings, other):
 async def test_a_port_that_is_not_known_has_to_be_said(settings):
     with pytest.raises(CommandError, match="--url"):
         await ask(settings.model_copy(update={"port": 0}))
+
+
+def serving(folder, name):
+    folder.mkdir()
+    certificate, key = write_certificate(folder, name)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context, {"tls_cert": certificate, "tls_key": key}
+
+
+async def test_the_servers_own_certificate_is_trusted_and_no_other(settings, start, tmp_path):
+    tls, own = serving(tmp_path / "own", "live.example.com")
+    _, others = serving(tmp_path / "other", "live.example.com")
+    answers = await start(tls)
+    answers["answer"] = lambda: web.json_response({"sessions": []})
+    assert await ask(settings.model_copy(update=own)) == {"sessions": []}
+    with pytest.raises(CommandError, match="can be reached"):
+        await ask(settings.model_copy(update=others))
+    with pytest.raises(CommandError, match="can be reached"):
+        await ask(settings.model_copy(update=own), f"https://127.0.0.1:{settings.port}")
