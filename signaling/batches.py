@@ -24,7 +24,8 @@ Outcome = TypeVar("Outcome")
 
 Write = Callable[[Sequence[Item]], Awaitable[Sequence[Outcome | StoreRefused]]]
 """Writes items in one transaction and tells what became of each, in their order. May raise `StoreUnavailable`, after
-which it is called again with the same items; where that would count something twice it raises `CommitInDoubt`."""
+which it is called again with the same items. Where that would count something twice it raises `CommitInDoubt`, whose
+`settle` gives what the call would have returned."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ class BatchWriter(Generic[Item, Outcome]):
                 # other. The sort is stable, so that each session's own order stays.
                 batch.sort(key=lambda entry: entry.session_id)
                 await self._write_batch(batch)
-        except asyncio.CancelledError:
+        except BaseException:
+            # Cancelled, or a defect: nobody may be left waiting.
             self._give_up(batch, WriteInDoubt)
             raise
         finally:

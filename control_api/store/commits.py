@@ -20,7 +20,8 @@ async def commit_once(
     """Run `write` in a transaction of the server's own. Raises `CommitInDoubt` where it may have been committed.
 
     `write` has to leave an event (`live_record`, and not within a subtransaction) in one of `sessions` whenever it
-    changes anything: that is what the transaction is known by afterwards.
+    changes anything: that is what the transaction is known by afterwards. What it returns is what `settle` gives, so
+    for a `BatchWriter` the outcomes of the batch.
     """
     transaction_id = ""
     written: list[Result] = []

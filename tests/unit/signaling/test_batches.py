@@ -254,6 +254,18 @@ async def test_closing_while_the_database_is_away_refuses(sink):
         await future
 
 
+async def test_nobody_is_left_waiting_where_outcomes_are_missing(sink):
+    async def forgetful(items):
+        return []
+
+    writer = writer_of(sink)
+    writer._write = forgetful
+    with refused():
+        await writer.add("s", "a")
+    writer._write = sink.write
+    assert await writer.add("s", "b") == "b!"
+
+
 async def test_who_is_cancelled_has_written_all_the_same(sink):
     writer = writer_of(sink)
     sink.hold = asyncio.Event()
