@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Self
 
+from .packet import Buffer
 from .rtcp_header import (
     FEEDBACK_SSRCS_LEN,
     PT_RTPFB,
@@ -30,12 +32,18 @@ _FIXED: Final = struct.Struct("!HHI")
 _FIXED_END: Final = FEEDBACK_SSRCS_LEN + _FIXED.size
 _MAX_STATUSES: Final = 0xFFFF
 
+_FITTING: Final = 512
+"""A report on so many numbers is never too long: two bytes for each delta, and for each seven symbols."""
+
 _LOST: Final = 0
 _SMALL: Final = 1
 _LARGE: Final = 2
 _RESERVED: Final = 3
 
 _MAX_RUN: Final = 0x1FFF
+_SMALL_RUN: Final = 0x2000
+_LARGE_RUN: Final = 0x4000
+"""Where run-length chunks of these symbols begin."""
 _ONE_BIT_SYMBOLS: Final = 14
 _TWO_BIT_SYMBOLS: Final = 7
 
@@ -139,22 +147,42 @@ class TwccReport:
         base_seq, status_count, _ = _FIXED.unpack_from(body, FEEDBACK_SSRCS_LEN)
         if status_count == 0:
             raise ValueError("transport-cc feedback reports on no packet")
-        index, offset, received, newest, delta_bytes = 0, _FIXED_END, 0, -1, 0
-        size = len(body)
-        while index < status_count:
-            if offset + 2 > size:
-                raise ValueError("transport-cc status chunks are truncated")
-            chunk = body[offset] << 8 | body[offset + 1]
-            offset += 2
-            count, small, large, last = _count_symbols(chunk, status_count - index)
-            received += small + large
-            delta_bytes += small + 2 * large
-            if last >= 0:
-                newest = index + last
-            index += count
-        if offset + delta_bytes > size:
-            raise ValueError("transport-cc feedback has fewer deltas than packets received")
+        received, newest = count_statuses(body, _FIXED_END, len(body), status_count)
         return cls(sender_ssrc, media_ssrc, base_seq, status_count, received, newest, body)
+
+
+def count_statuses(data: Buffer, offset: int, end: int, status_count: int) -> tuple[int, int]:
+    """(how many arrived, index of the last that did or -1), told by the status chunks from `offset` on; deltas reach to
+    `end`.
+
+    Raises ValueError when chunks or deltas are missing, or a symbol is reserved.
+    """
+    index, received, newest, delta_bytes = 0, 0, -1, 0
+    while index < status_count:
+        if offset + 2 > end:
+            raise ValueError("transport-cc status chunks are truncated")
+        chunk = data[offset] << 8 | data[offset + 1]
+        offset += 2
+        if _SMALL_RUN <= chunk < _LARGE_RUN:
+            # Packets that came regularly, which is what most chunks tell.
+            count = chunk & _MAX_RUN
+            if count > status_count - index:
+                count = status_count - index
+            received += count
+            delta_bytes += count
+            index += count
+            if count:
+                newest = index - 1
+            continue
+        count, small, large, last = _count_symbols(chunk, status_count - index)
+        received += small + large
+        delta_bytes += small + 2 * large
+        if last >= 0:
+            newest = index + last
+        index += count
+    if offset + delta_bytes > end:
+        raise ValueError("transport-cc feedback has fewer deltas than packets received")
+    return received, newest
 
 
 def _count_symbols(chunk: int, left: int) -> tuple[int, int, int, int]:
@@ -198,9 +226,8 @@ def build_feedback(
     expected = base_ext_seq
     for group in _groups(ordered, base_ext_seq):
         for part in _fitting(group, expected):
-            feedback = _make_feedback(part, expected)
             count = feedback_count + len(feedbacks) & 0xFF
-            feedbacks.append(replace(feedback, sender_ssrc=sender_ssrc, media_ssrc=media_ssrc, feedback_count=count))
+            feedbacks.append(_make_feedback(part, expected, sender_ssrc, media_ssrc, count))
             expected = part[-1][0] + 1
     return feedbacks
 
@@ -229,6 +256,9 @@ def _groups(ordered: list[Arrival], base_ext_seq: int | None) -> Iterator[list[A
 
 def _fitting(group: list[Arrival], expected: int | None) -> Iterator[list[Arrival]]:
     """The group halved until every part fits into a packet."""
+    if len(group) <= _FITTING and group[-1][0] - (group[0][0] if expected is None else expected) < _FITTING:
+        yield group
+        return
     runs, deltas = _encode(_make_feedback(group, expected))
     size = RTCP_HEADER_LEN + _FIXED_END + len(_pack_chunks(runs)) + len(deltas)
     if size <= MAX_FEEDBACK_LEN - 3:
@@ -244,18 +274,24 @@ def _base(expected: int | None, first: int, last: int) -> int:
     return first if expected is None or last - expected >= _MAX_STATUSES else expected
 
 
-def _make_feedback(group: list[Arrival], expected: int | None) -> TwccFeedback:
+def _make_feedback(
+    group: list[Arrival], expected: int | None, sender_ssrc: int = 0, media_ssrc: int = 0, feedback_count: int = 0
+) -> TwccFeedback:
     first, last = group[0][0], group[-1][0]
     base = _base(expected, first, last)
     reference = group[0][1] // REFERENCE_TIME_US
     reference_time = reference % REFERENCE_TIME_MODULUS
     shift_us = (reference - reference_time) * REFERENCE_TIME_US
     arrivals = tuple((ext_seq & 0xFFFF, arrival_us // TICK_US * TICK_US - shift_us) for ext_seq, arrival_us in group)
-    return TwccFeedback(0, 0, base & 0xFFFF, last - base + 1, reference_time, 0, arrivals)
+    count = last - base + 1
+    return TwccFeedback(sender_ssrc, media_ssrc, base & 0xFFFF, count, reference_time, feedback_count, arrivals)
 
 
 def _encode(feedback: TwccFeedback) -> tuple[list[_Run], bytes]:
     """Status symbols as runs, and the receive deltas."""
+    regular = _encode_regular(feedback)
+    if regular is not None:
+        return regular
     runs: list[_Run] = []
     deltas = bytearray()
     expected_index = 0
@@ -281,6 +317,21 @@ def _encode(feedback: TwccFeedback) -> tuple[list[_Run], bytes]:
     if feedback.status_count > expected_index:
         _extend(runs, _LOST, feedback.status_count - expected_index)
     return runs, bytes(deltas)
+
+
+def _encode_regular(feedback: TwccFeedback) -> tuple[list[_Run], bytes] | None:
+    """The same where every packet came, in order and less than 64 ms after the one before it; None otherwise."""
+    arrivals, count = feedback.arrivals, feedback.status_count
+    if len(arrivals) != count:
+        return None
+    if [seq for seq, _ in arrivals] != [feedback.base_seq + index & 0xFFFF for index in range(count)]:
+        return None
+    ticks = [arrival_us // TICK_US for _, arrival_us in arrivals]
+    ahead = map(operator.sub, ticks, [feedback.reference_time * (REFERENCE_TIME_US // TICK_US), *ticks])
+    try:
+        return [[_SMALL, count]], bytes(ahead)
+    except ValueError:
+        return None
 
 
 def _extend(runs: list[_Run], symbol: int, count: int) -> None:
