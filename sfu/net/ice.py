@@ -65,6 +65,7 @@ class IceLite(Generic[Address]):
         self.consent_expires_at = None
         # Ordered by the last check, the oldest first.
         self._addresses: dict[Address, None] = {}
+        self._last: tuple[Address, stun.RepeatedCheck] | None = None
 
     @classmethod
     def generate(cls) -> IceLite[Address]:
@@ -97,6 +98,8 @@ class IceLite(Generic[Address]):
         selected = address if request.use_candidate or restored or self.selected is None else self.selected
         changed = selected != self.selected
         self.selected = selected
+        if address == selected:
+            self._last = (address, stun.RepeatedCheck(request, mapped, self.pwd))
         return CheckOutcome(
             stun.success_response(request, mapped, self.pwd),
             selection_changed=changed,
@@ -104,9 +107,22 @@ class IceLite(Generic[Address]):
             forgotten=forgotten,
         )
 
+    def answer_repeated(self, data: bytes, address: Address, now: float) -> bytes | None:
+        """The response to a datagram from the selected address that is its last good check once more, by which consent
+        goes on. None for any other: it is to be read, and given to `handle_check`."""
+        last, expires_at = self._last, self.consent_expires_at
+        if last is None or last[0] != address or self.selected != address or expires_at is None or now >= expires_at:
+            return None
+        response = last[1].answer(data)
+        if response is not None:
+            self.consent_expires_at = now + CONSENT_S
+            self._learn(address)
+        return response
+
     def forget(self, address: Address) -> bool:
         """The address proved to be another transport's. Returns whether the selection changed (possibly to None)."""
         self._addresses.pop(address, None)
+        self._last = None
         if self.selected != address:
             return False
         self.selected = next(reversed(self._addresses), None)

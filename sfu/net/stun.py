@@ -38,6 +38,11 @@ _PRIORITY: Final = 0x0024
 _ICE_CONTROLLING: Final = 0x802A
 _INTEGRITY_LEN: Final = 20
 _FINGERPRINT_LEN: Final = 4
+_INTEGRITY_HEAD: Final = _ATTRIBUTE.pack(_MESSAGE_INTEGRITY, _INTEGRITY_LEN)
+_FINGERPRINT_HEAD: Final = _ATTRIBUTE.pack(_FINGERPRINT, _FINGERPRINT_LEN)
+_TRANSACTION_ID: Final = 8
+"""Where it begins."""
+_TRANSACTION_ID_LEN: Final = 12
 _IPV4_FAMILY: Final = 1
 _IPV6_FAMILY: Final = 2
 _LENGTHS: Final = {
@@ -148,18 +153,63 @@ def _fingerprint(covered: bytes) -> bytes:
 
 def success_response(request: BindingRequest, mapped: tuple[str, int], pwd: str) -> bytes:
     """A signed success response that tells the peer the address it was seen at."""
+    return _success(request.transaction_id, _mapped_address(request.transaction_id, mapped), pwd)
+
+
+def _mapped_address(transaction_id: bytes, mapped: tuple[str, int]) -> bytes:
     host, port = mapped
     family = _IPV6_FAMILY if ":" in host else _IPV4_FAMILY
     address = socket.inet_pton(socket.AF_INET6 if family == _IPV6_FAMILY else socket.AF_INET, host)
-    mask = (_COOKIE_BYTES + request.transaction_id)[: len(address)]
+    mask = (_COOKIE_BYTES + transaction_id)[: len(address)]
     masked = (int.from_bytes(address) ^ int.from_bytes(mask)).to_bytes(len(address))
     value = struct.pack("!HH", family, port ^ _COOKIE >> 16) + masked
-    message = _HEADER.pack(_BINDING_SUCCESS, 0, _COOKIE, request.transaction_id)
-    message += _ATTRIBUTE.pack(_XOR_MAPPED_ADDRESS, len(value)) + value
-    message = _ending_at(message, len(message) + _ATTRIBUTE.size + _INTEGRITY_LEN)
-    message += _ATTRIBUTE.pack(_MESSAGE_INTEGRITY, _INTEGRITY_LEN) + _integrity(message, pwd)
-    message = _ending_at(message, len(message) + _ATTRIBUTE.size + _FINGERPRINT_LEN)
-    return message + _ATTRIBUTE.pack(_FINGERPRINT, _FINGERPRINT_LEN) + _fingerprint(message)
+    return _ATTRIBUTE.pack(_XOR_MAPPED_ADDRESS, len(value)) + value
+
+
+def _success(transaction_id: bytes, attributes: bytes, pwd: str) -> bytes:
+    signed_len = len(attributes) + _ATTRIBUTE.size + _INTEGRITY_LEN
+    message = _HEADER.pack(_BINDING_SUCCESS, signed_len, _COOKIE, transaction_id) + attributes
+    signature = _INTEGRITY_HEAD + _integrity(message, pwd)
+    whole_len = signed_len + _ATTRIBUTE.size + _FINGERPRINT_LEN
+    message = _HEADER.pack(_BINDING_SUCCESS, whole_len, _COOKIE, transaction_id) + attributes + signature
+    return message + _FINGERPRINT_HEAD + _fingerprint(message)
+
+
+class RepeatedCheck:
+    """A check that was good, and will come again every few seconds with nothing changed but its transaction id,
+    signature and fingerprint: the next ones need no reading, only their signature verified."""
+
+    __slots__ = ("_beginning", "_mapped", "_middle", "_pwd", "_signed_beginning", "_size")
+
+    def __init__(self, request: BindingRequest, mapped: tuple[str, int], pwd: str) -> None:
+        """`request` was verified with `pwd`; its sender is `mapped` as text."""
+        signed = request.signed_part
+        self._size = len(signed) + len(_INTEGRITY_HEAD) + _INTEGRITY_LEN + len(_FINGERPRINT_HEAD) + _FINGERPRINT_LEN
+        self._beginning = _ending_at(signed[:_TRANSACTION_ID], self._size)
+        self._signed_beginning = signed[:_TRANSACTION_ID]
+        self._middle = signed[_HEADER.size :]
+        # What is masked with the transaction id has to be made anew.
+        self._mapped = mapped if ":" in mapped[0] else _mapped_address(request.transaction_id, mapped)
+        self._pwd = pwd
+
+    def answer(self, data: bytes) -> bytes | None:
+        """The success response to a check that repeats this one; None for anything else, which has to be read."""
+        end = self._size - len(_FINGERPRINT_HEAD) - _FINGERPRINT_LEN
+        integrity = end - _INTEGRITY_LEN
+        part = data[_TRANSACTION_ID : integrity - len(_INTEGRITY_HEAD)]
+        transaction_id = part[:_TRANSACTION_ID_LEN]
+        repeated = (
+            len(data) == self._size
+            and data.startswith(self._beginning)
+            and part[_TRANSACTION_ID_LEN:] == self._middle
+            and data[integrity - len(_INTEGRITY_HEAD) : integrity] == _INTEGRITY_HEAD
+            and data[end:] == _FINGERPRINT_HEAD + _fingerprint(data[:end])
+            and hmac.compare_digest(data[integrity:end], _integrity(self._signed_beginning + part, self._pwd))
+        )
+        if not repeated:
+            return None
+        mapped = self._mapped if isinstance(self._mapped, bytes) else _mapped_address(transaction_id, self._mapped)
+        return _success(transaction_id, mapped, self._pwd)
 
 
 def error_response(request: BindingRequest, code: int, pwd: str | None) -> bytes:

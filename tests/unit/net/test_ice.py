@@ -7,6 +7,14 @@ from sfu.net.ice import CONSENT_S, MAX_ADDRESSES, CheckOutcome, IceLite
 MAPPED = ("192.0.2.7", 50123)
 
 
+def datagram(ice: IceLite, pwd: str | None = None) -> bytes:
+    message = aioice_stun.Message(
+        aioice_stun.Method.BINDING, aioice_stun.Class.REQUEST, attributes={"USERNAME": f"{ice.ufrag}:peer"}
+    )
+    message.add_message_integrity((pwd or ice.pwd).encode())
+    return bytes(message)
+
+
 def check(
     ice: IceLite,
     address: str,
@@ -121,3 +129,25 @@ def test_an_address_lost_to_another_transport(ice: IceLite) -> None:
     assert ice.selected == "c"
     assert ice.forget("c")
     assert ice.selected is None
+
+
+def test_a_repeated_check_renews_consent(ice: IceLite) -> None:
+    assert ice.answer_repeated(datagram(ice), "a", 0.0) is None
+    check(ice, "a")
+    response = ice.answer_repeated(datagram(ice), "a", 20.0)
+    assert response is not None
+    assert aioice_stun.parse_message(response).attributes["XOR-MAPPED-ADDRESS"] == MAPPED
+    assert ice.consent_expires_at == 20.0 + CONSENT_S
+
+
+def test_a_repeated_check_is_read_where_more_than_consent_hangs_on_it(ice: IceLite) -> None:
+    check(ice, "a", nominate=False)
+    assert ice.answer_repeated(datagram(ice, "q" * 22), "a", 1.0) is None
+    assert ice.answer_repeated(datagram(ice), "b", 1.0) is None
+    assert ice.answer_repeated(datagram(ice), "a", CONSENT_S) is None
+    assert ice.consent_expires_at == CONSENT_S
+    check(ice, "b", 1.0)
+    assert ice.answer_repeated(datagram(ice), "b", 2.0) is None
+    assert ice.answer_repeated(datagram(ice), "a", 4.0) is not None
+    ice.forget("a")
+    assert ice.answer_repeated(datagram(ice), "a", 5.0) is None

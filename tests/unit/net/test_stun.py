@@ -151,3 +151,49 @@ def test_error_responses_are_signed_only_for_those_who_proved_themselves() -> No
     denied = aioice_stun.parse_message(stun.error_response(parsed, stun.UNAUTHENTICATED, None))
     assert denied.error_code == 401
     assert "MESSAGE-INTEGRITY" not in denied.attributes
+
+
+def signed(transaction_id: bytes, attributes: dict[str, object], pwd: str = PWD) -> bytes:
+    message = aioice_stun.Message(
+        aioice_stun.Method.BINDING, aioice_stun.Class.REQUEST, transaction_id, dict(attributes)
+    )
+    message.add_message_integrity(pwd.encode())
+    return bytes(message)
+
+
+def repeated(mapped: tuple[str, int]) -> stun.RepeatedCheck:
+    first = stun.parse_binding_request(signed(b"a" * 12, FULL))
+    assert first is not None
+    return stun.RepeatedCheck(first, mapped, PWD)
+
+
+@pytest.mark.parametrize("mapped", [("192.0.2.7", 50123), ("2001:db8::7", 50123)])
+@given(transaction_id=st.binary(min_size=12, max_size=12))
+def test_a_repeated_check_is_answered_as_if_it_had_been_read(mapped: tuple[str, int], transaction_id: bytes) -> None:
+    data = signed(transaction_id, FULL)
+    read = stun.parse_binding_request(data)
+    assert read is not None
+    assert repeated(mapped).answer(data) == stun.success_response(read, mapped, PWD)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        signed(b"b" * 12, FULL, "q" * 22),
+        signed(b"b" * 12, {**FULL, "PRIORITY": 5}),
+        signed(b"b" * 12, {key: value for key, value in FULL.items() if key != "USE-CANDIDATE"}),
+        signed(b"b" * 12, {**FULL, "USERNAME": "here:other"}),
+        request(FULL, pwd=None),
+    ],
+)
+def test_what_differs_is_not_answered_unread(data: bytes) -> None:
+    assert repeated(("192.0.2.7", 50123)).answer(data) is None
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_repeated_check_with_a_changed_byte_is_not_answered(position: int, change: int) -> None:
+    data = bytearray(signed(b"b" * 12, FULL))
+    data[position % len(data)] ^= change
+    assert repeated(("192.0.2.7", 50123)).answer(bytes(data)) is None
+    assert repeated(("192.0.2.7", 50123)).answer(bytes(data)[: position % len(data)]) is None
