@@ -229,6 +229,7 @@ class Consumer:
         timestamp = source.rtp_timestamp + round(elapsed * stream.clock_rate) + self._timestamp_offset
         self._sent_reports.append((ntp_middle(ntp), now))
         table = self.producer.table
+        stream.active.settle()
         return SenderReport(
             ssrc=self.parameters.ssrc,
             ntp=ntp,
@@ -253,6 +254,7 @@ class Consumer:
     def stats(self) -> ConsumerNumbers:
         table = self.producer.table
         stream = self.producer.stream
+        stream.active.settle()
         return ConsumerNumbers(
             consumer_id=self.id,
             producer_id=self.producer.id,

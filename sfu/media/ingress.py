@@ -117,17 +117,18 @@ def _forward(
     if not route.producer.forwards:
         return DROP_PAUSED
     stream, active = route.stream, route.stream.active
-    if not len(active.all):
+    audience = active.all
+    if not audience.size:
         return DROP_NO_CONSUMER
     highest = stream.highest_ext_seq
     if highest is not None and highest - ext_seq >= MAX_LATENESS:
         return DROP_LATE
     if codec.mime_type != RED_MIME_TYPE or not payload:
-        batch.add(slot, stream.id, ext_seq, codec.payload_type, active.all, video=stream.kind == "video")
+        batch.add(slot, stream.id, ext_seq, codec.payload_type, audience, video=stream.kind == "video")
         return None
-    if len(active.with_red):
+    if active.with_red.size:
         batch.add(slot, stream.id, ext_seq, codec.payload_type, active.with_red, video=False)
-    if len(active.without_red):
+    if active.without_red.size:
         primary_type, primary = _without_redundancy(pool, slot, payload)
         batch.add(slot, stream.id, ext_seq, primary_type, active.without_red, video=False, replacement=primary)
     return None

@@ -29,17 +29,16 @@ class PacketPool:
             raise ValueError("a packet pool needs at least one slot")
         self.slots = slots
         self.data: NDArray[np.uint8] = np.zeros((slots, STRIDE), dtype=np.uint8)
-        self.start: NDArray[np.int32] = np.zeros(slots, dtype=np.int32)
+        # Lists: they are read and written packet by packet, which costs a third of what numpy's columns take.
+        self.start = [0] * slots
         """Column of the canonical packet's first byte."""
-        self.length: NDArray[np.int32] = np.zeros(slots, dtype=np.int32)
+        self.length = [0] * slots
         """Bytes of the canonical packet, header included."""
-        self.payload: NDArray[np.int32] = np.zeros(slots, dtype=np.int32)
+        self.payload = [0] * slots
         """Column of the payload's first byte."""
-        self.owner: NDArray[np.int64] = np.full(slots, NO_OWNER, dtype=np.int64)
+        self.owner = [NO_OWNER] * slots
         """Id of the stream whose packet this is, NO_OWNER for anything else."""
-        self.ext_seq: NDArray[np.int64] = np.zeros(slots, dtype=np.int64)
-        self.generation: NDArray[np.int64] = np.zeros(slots, dtype=np.int64)
-        """How many datagrams the row has held so far."""
+        self.ext_seq = [0] * slots
         whole = self.data.reshape(-1).data
         self.rows: list[memoryview] = [whole[i * STRIDE : (i + 1) * STRIDE] for i in range(slots)]
         """The same bytes row by row, for the scalar path."""
@@ -63,8 +62,7 @@ class PacketPool:
         end = self._head + count
         if not 0 <= count <= self.slots - self._head:
             raise ValueError("more rows committed than reserved")
-        self.owner[self._head : end] = NO_OWNER
-        self.generation[self._head : end] += 1
+        self.owner[self._head : end] = [NO_OWNER] * count
         self._head = end % self.slots
 
     def assign(self, slot: int, owner: int, ext_seq: int, start: int, payload: int, end: int) -> None:
@@ -77,13 +75,13 @@ class PacketPool:
 
     def holds(self, slot: int, owner: int, ext_seq: int) -> bool:
         """Whether the row still holds that packet."""
-        return bool(self.owner[slot] == owner and self.ext_seq[slot] == ext_seq)
+        return self.owner[slot] == owner and self.ext_seq[slot] == ext_seq
 
     def packet(self, slot: int) -> memoryview:
         """The canonical packet's bytes, in place."""
-        start = int(self.start[slot])
-        return self.rows[slot][start : start + int(self.length[slot])]
+        start = self.start[slot]
+        return self.rows[slot][start : start + self.length[slot]]
 
     def header_len(self, slot: int) -> int:
         """Bytes of the canonical packet in front of its payload."""
-        return int(self.payload[slot] - self.start[slot])
+        return self.payload[slot] - self.start[slot]

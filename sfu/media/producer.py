@@ -54,7 +54,7 @@ class Producer:
         self.uses_transport_cc = has_transport_cc and "transport-cc" in feedback
         self.uses_remb = not self.uses_transport_cc and "goog-remb" in feedback
         self._pool = pool
-        self.stream = ProducerStream(self.kind, pool, asks_again=self._asks_again)
+        self.stream = ProducerStream(self.kind, pool, table, asks_again=self._asks_again)
         self._past_streams: list[ProducerStream] = []
 
     def _read_codecs(self) -> None:
@@ -92,7 +92,7 @@ class Producer:
         """The producer's packets come with this SSRC from now on. Another one than before begins a new stream."""
         if self.stream.ssrc is not None:
             self._past_streams.append(self.stream)
-            self.stream = ProducerStream(self.kind, self._pool, asks_again=self._asks_again)
+            self.stream = ProducerStream(self.kind, self._pool, self.table, asks_again=self._asks_again)
         self.stream.ssrc = ssrc
         self._tell_consumers(now)
 

@@ -8,7 +8,7 @@ from sfu.rtp.parameters import Codec, MediaKind
 from sfu.rtp.seq import Unwrapper
 
 from .cache import CACHE_SIZE, StreamCache
-from .fanout import ActiveRows
+from .fanout import ActiveRows, FanoutTable
 from .nack_generator import NackGenerator
 from .pool import PacketPool
 from .reception import Reception
@@ -51,14 +51,14 @@ class ReplayWindow:
 class ProducerStream:
     """Ingress state of one SSRC and its RTX SSRC."""
 
-    def __init__(self, kind: MediaKind, pool: PacketPool, *, asks_again: bool) -> None:
+    def __init__(self, kind: MediaKind, pool: PacketPool, table: FanoutTable, *, asks_again: bool) -> None:
         """`asks_again`: the publisher negotiated generic NACK."""
         self.id = pool.new_stream_id()
         self.kind = kind
         self.ssrc: int | None = None
         """None until it is declared or the first packet came."""
         self.cache = StreamCache(pool, self.id, CACHE_SIZE[kind])
-        self.active = ActiveRows()
+        self.active = ActiveRows(table)
         self.reception = Reception()
         self.nack = NackGenerator() if asks_again else None
         self.rtx_replay = ReplayWindow()

@@ -11,9 +11,11 @@ from sfu.rtp.fir import Fir
 from sfu.rtp.nack import Nack
 from sfu.rtp.pli import Pli
 from sfu.rtp.remb import Remb
+from sfu.rtp.reports import Reports
 from sfu.rtp.rtcp import (
     Bye,
     ReceiverReport,
+    ReportBlock,
     RtcpPacket,
     SenderReport,
     SourceDescription,
@@ -106,16 +108,11 @@ class Subscriber:
         actions = SubscriberActions()
         for packet in packets:
             match packet:
-                # The most frequent one by far.
                 case TwccReport():
-                    if not self.sent.note_feedback(packet, now):
-                        self._drops[FEEDBACK_NOT_SENT] += 1
+                    self._note_feedback(packet.base_seq, packet.status_count, packet.received, packet.newest_index, now)
                 case ReceiverReport() | SenderReport():
                     for block in packet.reports:
-                        # The same compound speaks about RTX streams, and may come from a peer that also publishes.
-                        consumer = self._by_ssrc.get(block.ssrc)
-                        if consumer is not None and block.ssrc == consumer.parameters.ssrc:
-                            consumer.note_report(block, now)
+                        self._note_report(block, now)
                 case Nack():
                     consumer = self._find(packet.media_ssrc)
                     if consumer is not None:
@@ -131,6 +128,24 @@ class Subscriber:
                 case Remb():
                     self.remb_bps = packet.bitrate_bps
         return actions
+
+    def on_reports(self, reports: Reports, now: float) -> None:
+        """What most datagrams hold, and `on_rtcp` would do the same with."""
+        for fields in reports.blocks:
+            self._note_report(ReportBlock.parse(fields), now)
+        if reports.status_count:
+            _, base_seq, status_count, received, newest_index = reports
+            self._note_feedback(base_seq, status_count, received, newest_index, now)
+
+    def _note_feedback(self, base_seq: int, status_count: int, received: int, newest_index: int, now: float) -> None:
+        if not self.sent.note_feedback(base_seq, status_count, received, newest_index, now):
+            self._drops[FEEDBACK_NOT_SENT] += 1
+
+    def _note_report(self, block: ReportBlock, now: float) -> None:
+        # The same compound speaks about RTX streams, and may come from a peer that also publishes.
+        consumer = self._by_ssrc.get(block.ssrc)
+        if consumer is not None and block.ssrc == consumer.parameters.ssrc:
+            consumer.note_report(block, now)
 
     def _find(self, ssrc: int) -> Consumer | None:
         consumer = self._by_ssrc.get(ssrc)

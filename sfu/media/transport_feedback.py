@@ -6,8 +6,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from sfu.rtp.seq import Unwrapper, seq_diff
-from sfu.rtp.twcc import TwccFeedback, TwccReport, build_feedback
+from sfu.rtp.seq import Unwrapper
+from sfu.rtp.twcc import TwccFeedback, build_feedback
 
 from .ports import SENT_HISTORY, PortTable
 
@@ -80,19 +80,17 @@ class SentStatistics:
         self.rtt: float | None = None
         """Seconds from sending to feedback, smoothed; contains the receiver's feedback interval."""
 
-    def note_feedback(self, feedback: TwccReport, now: float) -> bool:
-        """False when the feedback speaks about packets that were never sent, or too long ago: then it is ignored."""
-        next_seq = int(self._ports.next_transport_seq[self._port])
-        first = next_seq + seq_diff(feedback.base_seq, next_seq & 0xFFFF)
-        end = first + feedback.status_count
-        if first < max(next_seq - SENT_HISTORY, 0) or end > next_seq:
+    def note_feedback(self, base_seq: int, status_count: int, received: int, newest_index: int, now: float) -> bool:
+        """Take what `sfu.rtp.twcc.TwccReport` tells. False when it is about packets that were never sent, or too long
+        ago: then it is ignored."""
+        next_seq = self._ports.next_of(self._port)
+        first = next_seq + ((base_seq - next_seq + 0x8000) & 0xFFFF) - 0x8000
+        if first + status_count > next_seq or first < 0 or first < next_seq - SENT_HISTORY:
             return False
-        received = feedback.received
         self.acknowledged += received
-        self.lost += feedback.status_count - received
-        self.fraction_lost += _GAIN * (1 - received / feedback.status_count - self.fraction_lost)
+        self.lost += status_count - received
+        self.fraction_lost += _GAIN * (1 - received / status_count - self.fraction_lost)
         if received:
-            newest = first + feedback.newest_index
-            sample = self._ports.age(self._port, newest, now)
+            sample = self._ports.age(self._port, first + newest_index, now)
             self.rtt = sample if self.rtt is None else self.rtt + _GAIN * (sample - self.rtt)
         return True

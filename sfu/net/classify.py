@@ -24,7 +24,8 @@ def _kind(first_byte: int) -> Kind:
     return Kind.UNKNOWN
 
 
-_KINDS: Final = tuple(map(_kind, range(256)))
+KINDS: Final = tuple(map(_kind, range(256)))
+"""By the first byte."""
 
 
 def classify(first_byte: int) -> Kind:
@@ -32,4 +33,4 @@ def classify(first_byte: int) -> Kind:
 
     ZRTP (16-19) and TURN channels (64-79) are never spoken here, so they are unknown too.
     """
-    return _KINDS[first_byte]
+    return KINDS[first_byte]

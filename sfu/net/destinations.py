@@ -30,6 +30,8 @@ class DestinationTable:
         self.names: NDArray[np.uint8] = np.zeros((_FIRST_CAPACITY, NAME_STRIDE), np.uint8)
         self.keys: list[AddressKey] = [0] * _FIRST_CAPACITY
         self.names_pointer = self.names.ctypes.data
+        self.changes = 0
+        """Counts what may change where a slot leads."""
         # The slot that was free for the longest time comes first, so that a stale slot somewhere rarely hits anybody.
         self._free = deque(range(_FIRST_CAPACITY))
 
@@ -50,10 +52,12 @@ class DestinationTable:
         self.names[slot, : len(name)] = np.frombuffer(name, np.uint8)
         self.keys[slot] = key
         self.socket_of[slot] = socket_index
+        self.changes += 1
 
     def clear(self, slot: int) -> None:
         """Send the slot's datagrams nowhere."""
         self.socket_of[slot] = NOWHERE
+        self.changes += 1
 
     def _grow(self) -> None:
         capacity = len(self.keys)
@@ -61,4 +65,5 @@ class DestinationTable:
         self.names = np.concatenate([self.names, np.zeros_like(self.names)])
         self.keys.extend([0] * capacity)
         self.names_pointer = self.names.ctypes.data
+        self.changes += 1
         self._free.extend(range(capacity, 2 * capacity))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -20,12 +20,12 @@ from sfu.rtp.packet import MIN_RTCP_LEN, RTCP_TYPES
 
 from . import stun
 from .address import AddressKey, format_address, host_and_port
-from .classify import Kind, classify
-from .destinations import NOWHERE, DestinationTable
+from .classify import KINDS, Kind
+from .destinations import NAME_STRIDE, NOWHERE, DestinationTable
 from .ice import IceLite
 from .interfaces import expand_hosts
 from .mmsg import socket_class
-from .udp import UdpSocket
+from .udp import SameForAll, UdpSocket
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +82,23 @@ class Endpoint:
         raise NotImplementedError
 
 
+@dataclass(slots=True)
+class Group:
+    """Endpoints that the same packets are sent to, again and again. Made and kept fresh by the mux."""
+
+    slots: NDArray[np.int64]
+    socket_index: int | None = None
+    """The one socket for all of them, None where there is none or they have several."""
+    names: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Where their socket addresses are in memory."""
+    name_items: list[int] = field(default_factory=list)
+    changes: int = -1
+
+
+Portion = tuple[Group, int, int, Sequence[int]]
+"""(group, first, end, lengths): rows that are the same packets, of these lengths before encryption, for endpoints
+first..end-1 of the group. The rows of an endpoint are adjacent."""
+
 Received = tuple[int, int, Endpoint]
 """(row, length in bytes, whose address it came from) of a datagram."""
 
@@ -102,6 +119,8 @@ class PortMux:
         self._without_consent: set[Endpoint] = set()
         self._error_replies = _ERROR_REPLIES_PER_S
         self._error_replies_at = 0.0
+        self._matrix: NDArray[np.uint8] | None = None
+        self._bytes = memoryview(b"")
 
     @classmethod
     def open(cls, hosts: Sequence[str], port: int, drops: dict[str, int], max_batch: int = 64) -> PortMux:
@@ -182,35 +201,43 @@ class PortMux:
             return 0, [], []
         socket_index = self._index[socket]
         known = self._by_key[socket_index]
-        room = matrix.shape[1] - column
-        heads = matrix[first_row : first_row + count, column : column + 2].tolist()
-        lengths = socket.lengths[:count].tolist()
+        stride = matrix.shape[1]
+        room = stride - column
+        data = self._bytes_of(matrix)
+        start = first_row * stride + column - stride
         rtp: list[Received] = []
         rtcp: list[Received] = []
         row = first_row - 1
-        for (first_byte, second_byte), length, key in zip(heads, lengths, socket.keys, strict=True):
+        for length, key in zip(socket.lengths, socket.keys, strict=True):
             row += 1
+            start += stride
             if not 0 < length < room:
                 self.drops["too_long" if length else "garbage"] += 1
                 continue
-            kind = classify(first_byte)
+            kind = KINDS[data[start]]
             if kind is Kind.RTP:
                 endpoint = known.get(key)
                 if endpoint is None:
                     self.drops["unknown_address"] += 1
-                elif second_byte in RTCP_TYPES and length >= MIN_RTCP_LEN:
+                elif data[start + 1] in RTCP_TYPES and length >= MIN_RTCP_LEN:
                     rtcp.append((row, length, endpoint))
                 else:
                     rtp.append((row, length, endpoint))
             elif kind is Kind.UNKNOWN:
                 self.drops["garbage"] += 1
             else:
-                data = matrix[row, column : column + length].tobytes()
+                datagram = bytes(data[start : start + length])
                 if kind is Kind.STUN:
-                    self._receive_stun(data, Path(socket_index, key), now)
+                    self._receive_stun(datagram, Path(socket_index, key), known.get(key), now)
                 else:
-                    self._receive_dtls(data, known.get(key))
+                    self._receive_dtls(datagram, known.get(key))
         return count, rtp, rtcp
+
+    def _bytes_of(self, matrix: NDArray[np.uint8]) -> memoryview:
+        """All of its bytes. There is one matrix, as a rule."""
+        if self._matrix is not matrix:
+            self._matrix, self._bytes = matrix, matrix.reshape(-1).data
+        return self._bytes
 
     def send(self, endpoint: Endpoint, data: bytes | memoryview) -> bool:
         """One datagram to the endpoint's selected address. False, and counted, when it could not be sent."""
@@ -251,6 +278,33 @@ class PortMux:
                 )
         return sent
 
+    def send_blocks(self, matrix: NDArray[np.uint8], lengths: NDArray[np.int32], portions: Sequence[Portion]) -> int:
+        """Send all rows of the portions, which are the first ones of `matrix`, from column 0 on; `lengths` has what
+        each row is long now. Returns how many datagrams the kernel took; the others are counted."""
+        destinations = self._destinations
+        sockets: set[int | None] = set()
+        for group, *_ in portions:
+            if group.changes != destinations.changes:
+                self._refresh(group)
+            sockets.add(group.socket_index)
+        index = sockets.pop()
+        if index is None or sockets:
+            slots = [group.slots[first:end].repeat(len(pattern)) for group, first, end, pattern in portions]
+            return self.send_rows(matrix, np.arange(len(lengths)), 0, lengths, np.concatenate(slots))
+        blocks = [
+            SameForAll(group.slots[first:end], group.names[first:end], group.name_items[first:end], pattern)
+            for group, first, end, pattern in portions
+        ]
+        return self.sockets[index].send_blocks(matrix, lengths, blocks, destinations)
+
+    def _refresh(self, group: Group) -> None:
+        destinations = self._destinations
+        sockets = set(destinations.socket_of[group.slots].tolist())
+        group.socket_index = sockets.pop() if len(sockets) == 1 and NOWHERE not in sockets else None
+        group.names = group.slots * NAME_STRIDE + destinations.names_pointer
+        group.name_items = group.names.tolist()
+        group.changes = destinations.changes
+
     def expire_consent(self, now: float) -> list[Endpoint]:
         """Endpoints whose consent ran out since the last call. Nothing is sent to them until a valid check comes."""
         expired = [
@@ -271,7 +325,12 @@ class PortMux:
         else:
             endpoint.receive_dtls(data)
 
-    def _receive_stun(self, data: bytes, path: Path, now: float) -> None:
+    def _receive_stun(self, data: bytes, path: Path, known: Endpoint | None, now: float) -> None:
+        """`known` is whose the address is so far."""
+        response = None if known is None else known.ice.answer_repeated(data, path, now)
+        if response is not None:
+            self.sockets[path.socket_index].send(response, path.key)
+            return
         try:
             request = stun.parse_binding_request(data)
         except ValueError:

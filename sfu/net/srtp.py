@@ -37,6 +37,8 @@ _SEND_WINDOW: Final = 128
 _RECEIVE_WINDOW: Final = 1024
 """Packets: a second of video that a publisher repairs without RTX."""
 
+_protect: Final = lib.srtp_protect
+
 _UNPROTECT_REASONS: Final = {7: "srtp_auth", 9: "srtp_replay", 10: "srtp_replay"}
 """srtp_err_status_auth_fail, _replay_fail, _replay_old."""
 
@@ -57,22 +59,27 @@ class RowPointers:
     `lengths[row]` (int32), which libsrtp reads and writes. `rows[row]` and `length_pointers[row]` point to the two.
     """
 
-    def __init__(self, matrix: NDArray[np.uint8], column: int) -> None:
+    def __init__(self, matrix: NDArray[np.uint8], column: int, lengths: NDArray[np.int32] | None = None) -> None:
+        """`lengths`, where given, is a column that somebody else has: C-contiguous, one for each row."""
         if matrix.ndim != 2 or matrix.dtype != np.uint8 or not matrix.flags.c_contiguous:
             raise ValueError("packets live in a C-contiguous two-dimensional uint8 matrix")
         count, stride = matrix.shape
         self.matrix = matrix
         self.column = column
-        self.lengths: NDArray[np.int32] = np.zeros(count, np.int32)
+        self.lengths: NDArray[np.int32] = np.zeros(count, np.int32) if lengths is None else lengths
+        if self.lengths.dtype != np.int32 or self.lengths.shape != (count,) or not self.lengths.flags.c_contiguous:
+            raise ValueError("lengths are a C-contiguous column of int32, one for each row")
+        self.length_items = self.lengths.data
+        """The same, to read or write one at a time."""
         self.max_length = stride - column
         self.max_plain_length = self.max_length - _MAX_TRAILER
         """Longest packet that may be protected: libsrtp writes its trailer without knowing where the row ends."""
         if self.max_plain_length <= 0:
             raise ValueError("rows are too short for a packet with its authentication tag")
         base = ffi.cast("char *", matrix.ctypes.data)
-        lengths = ffi.cast("int *", self.lengths.ctypes.data)
+        first_length = ffi.cast("int *", self.lengths.ctypes.data)
         self.rows: list[CData] = [base + (row * stride + column) for row in range(count)]
-        self.length_pointers: list[CData] = [lengths + row for row in range(count)]
+        self.length_pointers: list[CData] = [first_length + row for row in range(count)]
 
 
 def _session(profile: SrtpProfile, key: bytes, direction: int, window: int) -> CData:
@@ -125,10 +132,13 @@ class SrtpOutbound:
         lib.srtp_remove_stream(self.handle, htonl(ssrc))
 
 
-def protect_rows(pointers: RowPointers, first_row: int, handles: Sequence[CData]) -> list[int]:
+def protect_rows(
+    pointers: RowPointers, first_row: int, handles: Sequence[CData], longest: int | None = None
+) -> list[int]:
     """Encrypt row `first_row + i` in place with `handles[i]`, a `SrtpOutbound.handle`, for every i.
 
-    Plain lengths are in `pointers.lengths`, and so are the encrypted ones afterwards. Returns the indices i that
+    Plain lengths are in `pointers.lengths`, and so are the encrypted ones afterwards; `longest`, where the caller knows
+    it, is at least as long as each of them. Returns the indices i that
     failed, among them those longer than `max_plain_length`: these rows are still in clear or half done and must never
     be sent. `ValueError` when there are not so many rows.
     """
@@ -137,11 +147,11 @@ def protect_rows(pointers: RowPointers, first_row: int, handles: Sequence[CData]
     end = first_row + len(handles)
     if end > len(pointers.rows):
         raise ValueError("there are more handles than rows")
-    lengths = pointers.lengths[first_row:end]
-    if lengths.max() > pointers.max_plain_length:
+    if longest is None or longest > pointers.max_plain_length:
+        lengths = pointers.lengths[first_row:end]
         # libsrtp refuses what is shorter than a header, and one packet that is too long must not hold up the others.
         lengths[lengths > pointers.max_plain_length] = 0
-    codes = list(map(lib.srtp_protect, handles, pointers.rows[first_row:end], pointers.length_pointers[first_row:end]))
+    codes = list(map(_protect, handles, pointers.rows[first_row:end], pointers.length_pointers[first_row:end]))
     return [i for i, code in enumerate(codes) if code] if any(codes) else []
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -36,8 +38,25 @@ def send_drop_reason(error: int | None) -> str:
     return _SEND_REASONS.get(error or 0, "send_error")
 
 
+@dataclass(slots=True)
+class SameForAll:
+    """Rows that are the same packets for each of some slots, the rows of a slot one behind the other."""
+
+    slots: NDArray[np.int64]
+    names: NDArray[np.int64]
+    """Where the slots' socket addresses are in memory."""
+    name_items: list[int]
+    """The same, to be read one at a time."""
+    pattern: Sequence[int]
+    """Lengths of the packets, before encryption: it makes all of a slot's longer by the same."""
+
+    def row_slots(self) -> NDArray[np.int64]:
+        """The slot of each row."""
+        return self.slots.repeat(len(self.pattern))
+
+
 class UdpSocket:
-    """After `receive` returned n, `lengths[:n]` (int32, bytes) and `keys` (n of them) describe the datagrams.
+    """After `receive` returned n, `lengths` (bytes) and `keys`, n of each, describe the datagrams.
 
     Fragmentation is left to the kernel's defaults: the DF bit is set, and a datagram that is too long for a path known
     to be narrower is fragmented here.
@@ -64,7 +83,7 @@ class UdpSocket:
         self.port: int = self._socket.getsockname()[1]
         self.ipv6 = family == socket.AF_INET6
         self.max_batch = max_batch
-        self.lengths: NDArray[np.int32] = np.zeros(max_batch, np.int32)
+        self.lengths: list[int] = []
         self.keys: list[AddressKey] = []
         self._drops = drops
 
@@ -82,7 +101,7 @@ class UdpSocket:
         row (`lengths[i] == stride - column`) may have been cut. Returns how many came; 0 when none was waiting.
         """
         count = min(max_count, self.max_batch, len(matrix) - first_row)
-        self.keys = keys = []
+        self.lengths, self.keys = lengths, keys = [], []
         for i in range(count):
             try:
                 length, address = self._socket.recvfrom_into(matrix[first_row + i, column:].data)
@@ -90,7 +109,7 @@ class UdpSocket:
                 if exc.errno not in WOULD_BLOCK:
                     self._drops["receive_error"] += 1
                 break
-            self.lengths[i] = length
+            lengths.append(length)
             keys.append(key_from_socket_address(address))
         return len(keys)
 
@@ -121,3 +140,14 @@ class UdpSocket:
         for row, length, slot in zip(rows.tolist(), lengths.tolist(), slots.tolist(), strict=True):
             sent += self.send(matrix[row, column : column + length].data, keys[slot])
         return sent
+
+    def send_blocks(
+        self,
+        matrix: NDArray[np.uint8],
+        lengths: NDArray[np.int32],
+        blocks: Sequence[SameForAll],
+        destinations: DestinationTable,
+    ) -> int:
+        """Send `lengths[i]` bytes of row i, from column 0 on, for all i. Returns how many datagrams were taken."""
+        slots = np.concatenate([block.row_slots() for block in blocks])
+        return self.send_rows(matrix, np.arange(len(lengths)), 0, lengths, slots, destinations)

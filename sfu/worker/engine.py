@@ -7,21 +7,24 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sfu.media.blocks import Block
 from sfu.media.egress import Egress, ForwardBatch, Retransmission
-from sfu.media.fanout import FanoutTable
+from sfu.media.fanout import Audience, FanoutTable
 from sfu.media.pool import HEADROOM, PacketPool
 from sfu.media.ports import PortTable
 from sfu.media.publisher import DROP_TOO_MANY_SSRCS, DROP_UNKNOWN_SSRC
 from sfu.net.dtls import fingerprint, generate_certificate
-from sfu.net.mux import PortMux, Received
+from sfu.net.mux import Group, Portion, PortMux, Received
 from sfu.net.srtp import CData, RowPointers, protect_rows
 from sfu.net.udp import UdpSocket
 from sfu.rtp.parameters import ProducerParameters
+from sfu.rtp.reports import parse_reports
 from sfu.rtp.rtcp import SenderReport, parse_compound
 
 from .collector import Collector
@@ -49,6 +52,8 @@ SHED_AFTER_FULL_BATCHES = 8
 CLOSED_AT_ONCE = 8
 """Transports of a room that ends. Each takes half a millisecond, and other rooms do not wait for a thousand of them."""
 CONSENT_CHECK_S = 1.0
+_FEW_ROWS = 64
+"""Up to here numpy's sum costs more than Python's."""
 
 _UNEXPECTED_SSRC = frozenset({DROP_UNKNOWN_SSRC, DROP_TOO_MANY_SSRCS})
 """libsrtp remembers every SSRC that it decrypted; a peer could fill the memory with invented ones."""
@@ -81,7 +86,7 @@ class Engine:
         self._table = FanoutTable()
         self._ports = PortTable()
         self._egress = Egress(self._pool, self._table, self._ports, self._drops)
-        self._egress_pointers = RowPointers(self._egress.data, 0)
+        self._egress_pointers = RowPointers(self._egress.data, 0, self._egress.length)
         self._egress_rows = np.arange(self._egress.max_rows, dtype=np.int64)
         self._batch = ForwardBatch(self._pool)
         self._destinations = _Destinations()
@@ -257,7 +262,6 @@ class Engine:
             reason = self._receive_rtcp(endpoint, row, length, now, retransmissions)
             if reason is not None:
                 self._drops[reason] += 1
-            endpoint.schedule()
         if retransmissions:
             self._send(self._egress.build_retransmissions(retransmissions, now))
 
@@ -270,13 +274,13 @@ class Engine:
         reason = publisher.admit(row, HEADROOM, length)
         if reason is not None:
             return reason
-        self._pool_pointers.lengths[row] = length
+        self._pool_pointers.length_items[row] = length
         reason = srtp.unprotect(self._pool_pointers, row)
         if reason is not None:
             return reason
         self._packets_in += 1
         self._bytes_in += length
-        reason = publisher.receive(row, HEADROOM, int(self._pool_pointers.lengths[row]), now, self._batch)
+        reason = publisher.receive(row, HEADROOM, self._pool_pointers.length_items[row], now, self._batch)
         if reason in _UNEXPECTED_SSRC:
             srtp.remove_stream(int.from_bytes(self._pool.rows[row][HEADROOM + 8 : HEADROOM + 12]))
         return reason
@@ -287,14 +291,19 @@ class Engine:
         srtp = transport.srtp_in
         if srtp is None:
             return "media_before_dtls"
-        self._pool_pointers.lengths[row] = length
+        self._pool_pointers.length_items[row] = length
         reason = srtp.unprotect_rtcp(self._pool_pointers, row)
         if reason is not None:
             return reason
-        data = self._pool.rows[row][HEADROOM : HEADROOM + int(self._pool_pointers.lengths[row])]
+        data = self._pool.rows[row][HEADROOM : HEADROOM + self._pool_pointers.length_items[row]]
         sender_ssrc = int.from_bytes(data[4:8])
         if not transport.remembers_rtcp_sender(sender_ssrc):
             srtp.remove_stream(sender_ssrc)
+        if transport.publisher is None and transport.subscriber is not None:
+            reports = parse_reports(data)
+            if reports is not None:
+                transport.subscriber.on_reports(reports, now)
+                return None
         try:
             packets = parse_compound(data)
         except ValueError:
@@ -312,20 +321,31 @@ class Engine:
 
     def _send(self, steps: Iterator[int]) -> None:
         """Protect and send what the egress matrix holds, step by step. A row that can't be protected is never sent."""
-        egress, pointers = self._egress, self._egress_pointers
+        egress = self._egress
         for count in steps:
-            ports = egress.port[:count]
-            pointers.lengths[:count] = egress.length[:count]
-            failed = protect_rows(pointers, 0, self._destinations.handles(ports))
-            rows, lengths = self._egress_rows[:count], pointers.lengths[:count]
-            slots = self._destinations.slots[ports]
-            if failed:
-                self._drops["srtp_protect_failed"] += len(failed)
-                kept = np.delete(rows, failed)
-                rows, lengths, slots = kept, lengths[kept], slots[kept]
-            sent = self._mux.send_rows(egress.data, rows, 0, lengths, slots)
-            self._packets_out += sent
-            self._bytes_out += int(lengths.sum())
+            if egress.blocks:
+                handles, portions, longest = self._destinations.of_blocks(egress.blocks)
+            else:
+                handles, portions, longest = self._destinations.handles(egress.ports()), [], None
+            failed = protect_rows(self._egress_pointers, 0, handles, longest)
+            if failed or not portions:
+                self._send_rows(count, failed)
+                continue
+            lengths = egress.length[:count]
+            self._packets_out += self._mux.send_blocks(egress.data, lengths, portions)
+            self._bytes_out += sum(lengths.tolist()) if count <= _FEW_ROWS else int(lengths.sum())
+
+    def _send_rows(self, count: int, failed: list[int]) -> None:
+        """Send the first `count` rows but for those that could not be protected."""
+        egress = self._egress
+        rows, lengths = self._egress_rows[:count], egress.length[:count]
+        slots = self._destinations.slots[egress.ports()]
+        if failed:
+            self._drops["srtp_protect_failed"] += len(failed)
+            rows = np.delete(rows, failed)
+            lengths, slots = lengths[rows], slots[rows]
+        self._packets_out += self._mux.send_rows(egress.data, rows, 0, lengths, slots)
+        self._bytes_out += int(lengths.sum())
 
 
 _ROOM_REQUESTS: dict[str, Callable[[Engine, Room, dict[str, Any]], Any]] = {
@@ -344,6 +364,16 @@ _ROOM_REQUESTS: dict[str, Callable[[Engine, Room, dict[str, Any]], Any]] = {
 }
 
 
+@dataclass(slots=True)
+class _Fan:
+    """What sending to an audience takes."""
+
+    handles: list[CData]
+    """The SRTP session of each port."""
+    group: Group
+    changes: int
+
+
 class _Destinations:
     """Where each fan-out port leads to: the SRTP session that encrypts for it, and its place in the mux.
 
@@ -354,6 +384,7 @@ class _Destinations:
     def __init__(self) -> None:
         self.slots: NDArray[np.int64] = np.full(64, -1, dtype=np.int64)
         self._handles: list[CData] = [None] * 64
+        self._changes = 0
 
     def bind(self, port: int, transport: Transport | None) -> None:
         while port >= len(self._handles):
@@ -363,10 +394,32 @@ class _Destinations:
             self.slots[port], self._handles[port] = -1, None
         else:
             self.slots[port], self._handles[port] = transport.slot, transport.srtp_out.handle
+        self._changes += 1
 
     def handles(self, ports: NDArray[np.int64]) -> list[CData]:
         """The SRTP session of each row."""
         return [self._handles[port] for port in ports.tolist()]
+
+    def of_blocks(self, blocks: list[Block]) -> tuple[list[CData], list[Portion], int]:
+        """The SRTP session of each row, where the blocks go, and the length of the longest packet."""
+        handles: list[CData] = []
+        portions: list[Portion] = []
+        longest = 0
+        for block in blocks:
+            fan, per_port = self._fan(block.audience), len(block.lengths)
+            sessions = fan.handles[block.first : block.end]
+            handles += sessions if per_port == 1 else [each for each in sessions for _ in range(per_port)]
+            portions.append((fan.group, block.first, block.end, block.lengths))
+            longest = max(longest, *block.lengths)
+        return handles, portions, longest
+
+    def _fan(self, audience: Audience) -> _Fan:
+        """Kept with the audience, and gathered anew when a port leads elsewhere."""
+        fan: _Fan | None = audience.sending
+        if fan is None or fan.changes != self._changes:
+            ports = audience.ports
+            fan = audience.sending = _Fan(self.handles(ports), Group(self.slots[ports]), self._changes)
+        return fan
 
 
 class _LoadMeter:

@@ -113,9 +113,12 @@ class Transport(Endpoint):
 
     def remembers_rtcp_sender(self, ssrc: int) -> bool:
         """Whether libsrtp may keep its state about this sender of RTCP. A peer could fill the memory with others."""
-        if len(self._rtcp_senders) < MAX_RTCP_SENDERS:
-            self._rtcp_senders.add(ssrc)
-        return ssrc in self._rtcp_senders
+        if ssrc in self._rtcp_senders:
+            return True
+        if len(self._rtcp_senders) >= MAX_RTCP_SENDERS:
+            return False
+        self._rtcp_senders.add(ssrc)
+        return True
 
     def schedule(self) -> None:
         """Look again at what is due, after something touched the publishing or receiving half."""

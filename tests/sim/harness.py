@@ -247,7 +247,7 @@ class Sfu:
         for rows in steps:  # type: ignore[attr-defined]
             for row in range(rows):
                 length = int(self.egress.length[row])
-                sent.append(Sent(int(self.egress.port[row]), bytes(self.egress.data[row, :length])))
+                sent.append(Sent(int(self.egress.ports()[row]), bytes(self.egress.data[row, :length])))
         return sent
 
     def requests(self, now: float) -> list[object]:

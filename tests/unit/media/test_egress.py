@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sfu.media.blocks import MAX_LEVELLING
 from sfu.media.egress import (
     DROP_BEFORE_START,
     DROP_NOT_ACCEPTED,
     DROP_OVERWRITTEN,
-    MAX_LEVELLING,
     Egress,
     ForwardBatch,
     Retransmission,
 )
-from sfu.media.fanout import FanoutTable
+from sfu.media.fanout import Audience, FanoutTable
 from sfu.media.pool import PacketPool
 from sfu.media.ports import PortTable
 from sfu.rtp.ntp import abs_send_time
@@ -53,7 +53,7 @@ class World:
 
     def collect(self) -> list[tuple[int, bytes]]:
         return [
-            (int(self.egress.port[row]), bytes(self.egress.data[row, : int(self.egress.length[row])]))
+            (int(self.egress.ports()[row]), bytes(self.egress.data[row, : int(self.egress.length[row])]))
             for rows in self.egress.build(self.batch, NOW)
             for row in range(rows)
         ]
@@ -117,11 +117,13 @@ packets = st.lists(
     arrivals=packets,
     counters=st.lists(st.integers(0, 70000), min_size=7, max_size=7),
     max_rows=st.sampled_from([1, 7, 1024]),
+    few_rows=st.sampled_from([0, 4, 1024]),
     only=st.sampled_from([None, 0, 1]),
 )
-def test_a_batch_equals_packets_written_one_by_one(streams, arrivals, counters, max_rows, only):
-    """`only`: all packets are of this stream, as they are in most wake-ups."""
+def test_a_batch_equals_packets_written_one_by_one(streams, arrivals, counters, max_rows, few_rows, only):
+    """`only`: all packets are of this stream, as they are in most wake-ups. `few_rows`: by columns, or one by one."""
     world = World(max_rows)
+    world.egress.writer.few_single = world.egress.writer.few_rows = few_rows
     if only is not None:
         arrivals = [(only, *rest) for _, *rest in arrivals]
     world.ports.next_transport_seq[:7] = counters
@@ -129,22 +131,24 @@ def test_a_batch_equals_packets_written_one_by_one(streams, arrivals, counters, 
         [add(world, consumer) for consumer in sorted(stream, key=lambda consumer: consumer["port"])]
         for stream in streams
     ]
-    indices = [row_indices(rows) for rows in rows_of]
+    audiences = [Audience(world.table, row_indices(rows)) for rows in rows_of]
     stored = []
     for index, (stream, timestamp, payload_type, payload, two_byte) in enumerate(arrivals):
         ext_seq = 65536 + index
         packet = canonical(ext_seq, timestamp, payload_type, payload, two_byte)
         slot = world.store(stream + 1, ext_seq, packet)
-        world.batch.add(slot, stream + 1, ext_seq, payload_type, indices[stream], video=bool(stream % 2))
+        world.batch.add(slot, stream + 1, ext_seq, payload_type, audiences[stream], video=bool(stream % 2))
         stored.append((stream, ext_seq, payload_type, packet))
     video_packets = iter(levelled([packet for stream, _, _, packet in stored if stream % 2]))
     stored = [(*head, next(video_packets) if head[0] % 2 else packet) for *head, packet in stored]
 
+    # Sound first, and of each kind stream by stream as they first appeared.
+    order = sorted(dict.fromkeys(stream for stream, *_ in stored), key=lambda stream: stream % 2)
     expected = []
     transport_seqs = list(counters)
-    for video, port in itertools.product((False, True), range(7)):
+    for wanted_stream, port in itertools.product(order, range(7)):
         for stream, ext_seq, payload_type, packet in stored:
-            for consumer in streams[stream] if bool(stream % 2) == video else ():
+            for consumer in streams[stream] if stream == wanted_stream else ():
                 wanted = payload_type in consumer["types"] and ext_seq >= consumer["first_ext_seq"]
                 if consumer["port"] != port or not wanted:
                     continue
@@ -152,9 +156,14 @@ def test_a_batch_equals_packets_written_one_by_one(streams, arrivals, counters, 
                 out = scalar(packet, consumer["ssrc"], seq, consumer["timestamp_offset"], transport_seqs[port])
                 transport_seqs[port] += 1
                 expected.append((port, out))
-    assert world.collect() == expected
+    sent = world.collect()
+    for port in range(7):
+        assert [data for to, data in sent if to == port] == [data for to, data in expected if to == port]
     assert len(world.batch) == 0
     assert world.ports.next_transport_seq[:7].tolist() == transport_seqs
+    assert [world.ports.age(port, transport_seqs[port] - 1, NOW + 1) for port, _ in sent] == [1.0] * len(sent)
+    for audience in audiences:
+        audience.settle()
     assert int(world.table.packets.sum()) == len(expected)
     assert int(world.table.bytes.sum()) == sum(len(data) for _, data in expected)
 
@@ -192,7 +201,7 @@ def one_row(world: World, **changes) -> int:
 def test_a_packet_whose_row_was_taken_meanwhile_is_not_sent(world):
     row = one_row(world)
     slot = world.store(1, 65536, canonical(0, 0, 96, b"old", False))
-    world.batch.add(slot, 1, 65536, 96, row_indices([row]), video=True)
+    world.batch.add(slot, 1, 65536, 96, Audience(world.table, row_indices([row])), video=True)
     for number in range(world.pool.slots):
         world.store(1, 70000 + number, canonical(0, 0, 96, b"new", False))
     assert world.collect() == []
@@ -203,7 +212,7 @@ def test_drops_are_counted_by_reason(world):
     too_early = one_row(world, first_ext_seq=65537)
     other_codec = one_row(world, port=1, types={98})
     slot = world.store(1, 65536, canonical(0, 0, 96, b"x", False))
-    world.batch.add(slot, 1, 65536, 96, row_indices([too_early, other_codec]), video=True)
+    world.batch.add(slot, 1, 65536, 96, Audience(world.table, row_indices([too_early, other_codec])), video=True)
     assert world.collect() == []
     assert world.drops[DROP_BEFORE_START] == 1
     assert world.drops[DROP_NOT_ACCEPTED] == 1
@@ -212,7 +221,7 @@ def test_drops_are_counted_by_reason(world):
 def test_nothing_is_sent_for_a_row_that_was_freed_while_its_packet_waited(world):
     row = one_row(world)
     slot = world.store(1, 65536, canonical(0, 0, 96, b"x", False))
-    world.batch.add(slot, 1, 65536, 96, row_indices([row]), video=True)
+    world.batch.add(slot, 1, 65536, 96, Audience(world.table, row_indices([row])), video=True)
     world.table.remove(row)
     assert world.collect() == []
 
@@ -222,7 +231,7 @@ def test_many_consumers_and_packets_pass_through_a_small_matrix():
     rows = [one_row(world, port=index, ssrc=index) for index in range(100)]
     for number in range(60):
         slot = world.store(1, 65536 + number, canonical(0, 0, 96, bytes([number]), False))
-        world.batch.add(slot, 1, 65536 + number, 96, row_indices(rows), video=True)
+        world.batch.add(slot, 1, 65536 + number, 96, Audience(world.table, row_indices(rows)), video=True)
     sent = world.collect()
     assert len(sent) == 6000
     assert len({(data[8:12], data[2:4]) for _, data in sent}) == 6000
@@ -244,37 +253,41 @@ def test_a_retransmission_is_the_packet_in_rtx_form(world):
 
 
 def test_what_little_a_packet_lacks_is_padded_and_the_padding_holds_nothing(world):
-    row = row_indices([one_row(world)])
+    row = one_row(world)
+    audience = Audience(world.table, row_indices([row]))
     payloads = [b"\xaa" * 200, b"a" * 100, b"b" * (100 - MAX_LEVELLING), b"c" * (100 - MAX_LEVELLING - 1), b"d" * 99]
-    world.batch.add(world.store(9, 1, canonical(1, 0, 96, b"\xff" * 250, False)), 9, 1, 96, row, video=True)
+    world.batch.add(world.store(9, 1, canonical(1, 0, 96, b"\xff" * 250, False)), 9, 1, 96, audience, video=True)
     world.collect()
     for number, payload in enumerate(payloads):
         slot = world.store(1, 65536 + number, canonical(number, 0, 96, payload, False))
-        world.batch.add(slot, 1, 65536 + number, 96, row, video=True)
+        world.batch.add(slot, 1, 65536 + number, 96, audience, video=True)
     sent = [data for _, data in world.collect()]
     assert [len(data) - 24 for data in sent] == [200, 100, 100, 100 - MAX_LEVELLING - 1, 100]
     assert [bool(data[0] & 0x20) for data in sent] == [False, False, True, False, True]
     assert sent[2][24:] == payloads[2] + bytes(MAX_LEVELLING - 1) + bytes([MAX_LEVELLING])
     assert sent[4][24:] == payloads[4] + b"\x01"
     # Sender reports count payload, and padding is none.
-    assert int(world.table.octets[row[0]]) == 250 + sum(map(len, payloads))
+    audience.settle()
+    assert int(world.table.octets[row]) == 250 + sum(map(len, payloads))
 
 
 def test_a_packet_that_came_with_padding_is_left_as_it_is(world):
-    row = row_indices([one_row(world)])
+    row = one_row(world)
+    audience = Audience(world.table, row_indices([row]))
     padded = bytearray(canonical(0, 0, 96, b"payload" + bytes([0, 0, 3]), False))
     padded[0] |= 0x20
     for number, packet in enumerate([bytes(padded), canonical(1, 0, 96, b"x" * 12, False)]):
         slot = world.store(1, 65536 + number, packet)
-        world.batch.add(slot, 1, 65536 + number, 96, row, video=True)
+        world.batch.add(slot, 1, 65536 + number, 96, audience, video=True)
     assert [len(data) for _, data in world.collect()] == [34, 36]
 
 
 def test_packets_of_sound_are_not_padded(world):
-    row = row_indices([one_row(world)])
+    row = one_row(world)
+    audience = Audience(world.table, row_indices([row]))
     for number, payload in enumerate([b"x" * 80, b"y" * 82]):
         slot = world.store(1, 65536 + number, canonical(number, 0, 96, payload, False))
-        world.batch.add(slot, 1, 65536 + number, 96, row, video=False)
+        world.batch.add(slot, 1, 65536 + number, 96, audience, video=False)
     assert [len(data) for _, data in world.collect()] == [104, 106]
 
 
@@ -282,7 +295,7 @@ def test_audio_goes_out_ahead_of_video(world):
     video_row = one_row(world)
     audio_row = one_row(world)
     for number, (row, video) in enumerate([(video_row, True), (audio_row, False), (video_row, True)]):
-        slot = world.store(1, 65536 + number, canonical(number, 0, 96, b"x", False))
-        world.batch.add(slot, 1, 65536 + number, 96, row_indices([row]), video=video)
+        slot = world.store(1 + video, 65536 + number, canonical(number, 0, 96, b"x", False))
+        world.batch.add(slot, 1 + video, 65536 + number, 96, Audience(world.table, row_indices([row])), video=video)
     seqs = [int.from_bytes(data[2:4]) for _, data in world.collect()]
     assert seqs == [1, 0, 2]

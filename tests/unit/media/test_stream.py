@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sfu.media.fanout import FanoutTable
 from sfu.media.pool import PacketPool
 from sfu.media.stream import ProducerStream, ReplayWindow
 from tests.sim.harness import VP8
@@ -10,7 +11,7 @@ STARTS = (0, 1, 32767, 32768, 65534, 65535)
 
 
 def stream() -> ProducerStream:
-    return ProducerStream("audio", PacketPool(8), asks_again=True)
+    return ProducerStream("audio", PacketPool(8), FanoutTable(), asks_again=True)
 
 
 def take(one: ProducerStream, number: int) -> int:

@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sfu.net import mmsg
 from sfu.net.address import address_key
-from sfu.net.destinations import DestinationTable
-from sfu.net.mmsg import MmsgSocket, run_starts, socket_class
-from sfu.net.udp import UdpSocket
+from sfu.net.destinations import NAME_STRIDE, DestinationTable
+from sfu.net.mmsg import MmsgSocket, socket_class
+from sfu.net.udp import SameForAll, UdpSocket
 
 COLUMN = 16
 STRIDE = 1600
@@ -72,7 +70,7 @@ def test_received_rows_lengths_and_keys(udp: UdpSocket, peers: list[socket.socke
     wait_readable(udp)
     count = udp.receive(matrix, 1, 99, COLUMN)
     assert count == 4
-    assert udp.lengths[:4].tolist() == [5, 0, 1400, 1]
+    assert udp.lengths == [5, 0, 1400, 1]
     assert udp.keys == [address_key(*peer.getsockname()[:2]) for peer, _ in sent]
     for row, (_, data) in enumerate(sent, 1):
         assert matrix[row, COLUMN : COLUMN + len(data)].tobytes() == data
@@ -227,24 +225,84 @@ def test_a_full_socket_buffer_drops_the_rest_and_counts_it(
     udp.close()
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4)), min_size=1, max_size=60), st.integers(1, 16))
-def test_runs_are_what_segmentation_allows(rows: list[tuple[int, int]], most: int) -> None:
-    slots = np.array([slot for slot, _ in rows])
-    lengths = np.array([length for _, length in rows], np.int32)
-    starts = run_starts(slots, lengths, most).tolist()
-    assert starts[0] == 0
-    for begin, end in zip(starts, [*starts[1:], len(rows)], strict=True):
-        run = rows[begin:end]
-        assert 1 <= len(run) <= most
-        assert {slot for slot, _ in run} == {run[0][0]}
-        assert all(length == run[0][1] for _, length in run[:-1])
-        assert run[-1][1] <= run[0][1]
+def send_blocks(
+    udp: UdpSocket, peers: list[socket.socket], patterns: list[tuple[list[int], list[int]]], tag: int
+) -> tuple[int, list[list[bytes]]]:
+    """Each pattern, (indices of peers, lengths), as a block whose packets became `tag` bytes longer."""
+    table = DestinationTable()
+    slots = [table.add() for _ in peers]
+    for slot, peer in zip(slots, peers, strict=True):
+        table.point(slot, 0, address_key(*peer.getsockname()[:2]))
+    plan = [(peer, length + tag) for chosen, lengths in patterns for peer in chosen for length in lengths]
+    matrix = np.random.default_rng(1).integers(0, 256, (len(plan) + 1, STRIDE), np.uint8)
+    expected: list[list[bytes]] = [[] for _ in peers]
+    for row, (peer, length) in enumerate(plan):
+        expected[peer].append(matrix[row, :length].tobytes())
+    blocks = []
+    for chosen, lengths in patterns:
+        of_block = np.array([slots[peer] for peer in chosen])
+        names = of_block * NAME_STRIDE + table.names_pointer
+        blocks.append(SameForAll(of_block, names, names.tolist(), lengths))
+    sizes = np.array([length for _, length in plan], np.int32)
+    return udp.send_blocks(matrix, sizes, blocks, table), expected
 
 
-def test_a_frame_of_equal_packets_is_one_run() -> None:
-    slots = np.array([0] * 6 + [1] * 6)
-    lengths = np.array([1200] * 5 + [300] + [1200] * 5 + [300], np.int32)
-    assert run_starts(slots, lengths, 16).tolist() == [0, 6]
+BLOCKS = {
+    "one packet to one": [([1], [100])],
+    "one packet to each": [([0, 1, 2], [100])],
+    "a frame to each": [([0, 1, 2], [1200, 1200, 1200, 300])],
+    "unequal packets": [([0, 2], [100, 200, 300])],
+    "sound and two frames": [([0, 1, 2], [80]), ([0, 1], [1200] * 5), ([1, 2], [900, 1000, 1000, 400])],
+    "more than one offloaded send": [([2, 0], [700] * 40)],
+    "many": [([0, 1, 2], [60]), ([0, 1, 2], [61]), ([1, 2], [62] * 20), ([0], [63, 64])],
+}
+
+
+@pytest.mark.parametrize("patterns", BLOCKS.values(), ids=BLOCKS.keys())
+@pytest.mark.parametrize("tag", [10, 16])
+def test_blocks_arrive_whole_and_in_order(
+    udp: UdpSocket, peers: list[socket.socket], drops: Counter[str], patterns: list[Any], tag: int
+) -> None:
+    for _ in range(2):
+        sent, expected = send_blocks(udp, peers, patterns, tag)
+        assert sent == sum(map(len, expected))
+        assert received(peers, expected) == expected
+    assert not drops
+
+
+def test_what_one_send_leaves_behind_does_not_change_the_next(udp: UdpSocket, peers: list[socket.socket]) -> None:
+    for name in ("a frame to each", "one packet to each", "sound and two frames", "unequal packets", "many"):
+        _, expected = send_blocks(udp, peers, BLOCKS[name], 16)
+        assert received(peers, expected) == expected
+
+
+@needs_mmsg
+@pytest.mark.parametrize(("error", "stays_on"), [("EIO", False), ("ENOPROTOOPT", False), ("EINVAL", True)])
+def test_refused_offload_of_blocks_loses_nothing(
+    host: str, peers: list[socket.socket], drops: Counter[str], error: str, stays_on: bool
+) -> None:
+    udp = open_socket("offload", host, drops)
+    assert isinstance(udp, MmsgSocket)
+    udp._sendmmsg = FailingCall(udp._sendmmsg, getattr(mmsg.errno, error), is_offloaded)
+    sent, expected = send_blocks(udp, peers, BLOCKS["sound and two frames"], 16)
+    assert sent == sum(map(len, expected))
+    assert received(peers, expected) == expected
+    assert udp.offload is stays_on
+    assert not drops
+    udp.close()
+
+
+@needs_mmsg
+def test_a_full_socket_buffer_drops_the_rest_of_the_blocks(
+    host: str, peers: list[socket.socket], drops: Counter[str]
+) -> None:
+    udp = open_socket("mmsg", host, drops)
+    assert isinstance(udp, MmsgSocket)
+    udp._sendmmsg = FailingCall(udp._sendmmsg, mmsg.errno.EAGAIN, lambda call, _: call.calls > 4)
+    sent, expected = send_blocks(udp, peers, BLOCKS["sound and two frames"], 16)
+    assert sent == 4
+    assert drops == {"send_would_block": sum(map(len, expected)) - 4}
+    udp.close()
 
 
 @needs_mmsg
