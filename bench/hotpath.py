@@ -24,19 +24,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sfu.media.blocks import Block, BlockWriter, Packets
 from sfu.media.consumer import Consumer
 from sfu.media.egress import Egress, ForwardBatch
-from sfu.media.fanout import FanoutTable
-from sfu.media.pool import HEADROOM, PacketPool
+from sfu.media.fanout import Audience, FanoutTable
+from sfu.media.pool import HEADROOM, STRIDE, PacketPool
 from sfu.media.ports import PortTable
 from sfu.media.producer import Producer
 from sfu.media.publisher import Publisher
 from sfu.media.subscriber import Subscriber
 from sfu.net.address import key_from_socket_address
-from sfu.net.destinations import DestinationTable
+from sfu.net.destinations import NAME_STRIDE, DestinationTable
 from sfu.net.mmsg import MmsgSocket, socket_class
 from sfu.net.srtp import RowPointers, SrtpKeys, SrtpOutbound, protect_rows
-from sfu.net.udp import UdpSocket
+from sfu.net.udp import SameForAll, UdpSocket
 from sfu.rtp.parameters import (
     Codec,
     ConsumerParameters,
@@ -84,6 +85,11 @@ SHAPES: Final = (
 )
 
 
+def _cpu_s() -> float:
+    """This thread's: a busy machine takes time away, and little else."""
+    return time.thread_time()
+
+
 @dataclass(slots=True)
 class Times:
     """Seconds of one wake-up, by part."""
@@ -104,8 +110,7 @@ class Rig:
         self._ports = PortTable()
         self._drops: Counter[str] = Counter()
         self._egress = Egress(self._pool, self._table, self._ports, self._drops)
-        self._pointers = RowPointers(self._egress.data, 0)
-        self._rows = np.arange(self._egress.max_rows, dtype=np.int64)
+        self._pointers = RowPointers(self._egress.data, 0, self._egress.length)
         self._batch = ForwardBatch(self._pool)
         self._socket: UdpSocket = socket_class()("127.0.0.1", 0, self._drops, 64)
         if isinstance(self._socket, MmsgSocket) and not gso:
@@ -180,31 +185,41 @@ class Rig:
         """Times, packets in and packets out of a frame, or a packet of sound, of every publisher."""
         times = Times()
         self._now += 0.02
-        begun = time.perf_counter()
+        begun = _cpu_s()
         received = self._receive(first)
-        times.receive = time.perf_counter() - begun
+        times.receive = _cpu_s() - begun
         sent = 0
         for count in self._timed_build(times):
-            begun = time.perf_counter()
-            ports = self._egress.port[:count]
-            lengths = self._pointers.lengths[:count]
-            lengths[:] = self._egress.length[:count]
-            failed = protect_rows(self._pointers, 0, [self._handles[port] for port in ports.tolist()])
-            protected = time.perf_counter()
-            self._socket.send_rows(
-                self._egress.data, self._rows[:count], 0, lengths, self._slots[ports], self._destinations
+            begun = _cpu_s()
+            blocks = self._egress.blocks
+            lengths = self._egress.length[:count]
+            handles = [self._handles[port] for port in self._egress.ports().tolist()]
+            failed = protect_rows(self._pointers, 0, handles, max(blocks[0].lengths))
+            protected = _cpu_s()
+            self._socket.send_blocks(
+                self._egress.data, lengths, [self._addressed(block) for block in blocks], self._destinations
             )
-            times.send += time.perf_counter() - protected
+            times.send += _cpu_s() - protected
             times.protect += protected - begun
             sent += count - len(failed)
         return times, received, sent
 
+    def _addressed(self, block: Block) -> SameForAll:
+        audience = block.audience
+        if audience.sending is None:
+            slots = self._slots[audience.ports]
+            names = slots * NAME_STRIDE + self._destinations.names_pointer
+            audience.sending = slots, names, names.tolist()
+        slots, names, name_items = audience.sending
+        part = slice(block.first, block.end)
+        return SameForAll(slots[part], names[part], name_items[part], block.lengths)
+
     def _timed_build(self, times: Times) -> Iterator[int]:
         steps = self._egress.build(self._batch, self._now)
         while True:
-            begun = time.perf_counter()
+            begun = _cpu_s()
             count = next(steps, None)
-            times.build += time.perf_counter() - begun
+            times.build += _cpu_s() - begun
             if count is None:
                 return
             yield count
@@ -260,8 +275,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=20, help="of each shape; default 20")
     parser.add_argument("--no-gso", action="store_true", help="send every packet by itself")
     parser.add_argument("--shape", help="only shapes whose name contains this")
+    parser.add_argument("--crossover", action="store_true", help="only: blocks by columns against one by one")
     arguments = parser.parse_args(argv)
     cores = usable()
+    if arguments.crossover:
+        pin(os.getpid(), cores[-1:])
+        _crossover(arguments.rounds)
+        return 0
     here, there = multiprocessing.Pipe()
     sink = multiprocessing.get_context("spawn").Process(target=_sink, args=(there, cores[0]), daemon=True)
     sink.start()
@@ -276,6 +296,36 @@ def main(argv: list[str] | None = None) -> int:
         sink.terminate()
         sink.join()
     return 0
+
+
+def _crossover(rounds: int) -> None:
+    """From how many rows on a block is better written by columns: `sfu.media.blocks.FEW_SINGLE` and `FEW_ROWS`."""
+    print(f"{'us to write a block':28}{'rows':>8}{'columns':>10}{'one by one':>12}")
+    for packets in (1, 2, 6):
+        for consumers in (1, 2, 3, 4, 6, 9, 12, 20, 40):
+            columns, one_by_one = (_write_us(packets, consumers, few, rounds) for few in (0, 1 << 20))
+            name = f"{packets} packet{'s' * (packets > 1)} to {consumers}"
+            print(f"{name:28}{packets * consumers:8}{columns:10.2f}{one_by_one:12.2f}")
+
+
+def _write_us(count: int, consumers: int, few_rows: int, rounds: int) -> float:
+    """CPU microseconds, the lowest of many rounds."""
+    table, ports = FanoutTable(), PortTable()
+    rows = [table.add(index, ports.allocate(), (96,)) for index in range(consumers)]
+    audience = Audience(table, np.array(rows))
+    data = np.zeros((1024, STRIDE), np.uint8)
+    writer = BlockWriter(data, np.zeros(1024, np.int32), ports)
+    writer.few_single = writer.few_rows = few_rows
+    packet = bytes.fromhex("90600001000000000000deadbede0002110000220000000000") + bytes(1000)
+    packets = Packets([packet] * count, list(range(70_000, 70_000 + count)), 0)
+    block = Block(audience, 0, consumers, [len(packet)] * count)
+    best = float("inf")
+    for _ in range(5 * rounds):
+        begun = _cpu_s()
+        for _ in range(50):
+            writer.write(block, 0, packets, b"abc", 1.0)
+        best = min(best, (_cpu_s() - begun) / 50)
+    return 1e6 * best
 
 
 def _report(rig: Rig, rounds: int) -> None:
