@@ -45,6 +45,7 @@ class World:
         joined = self.call("POST", "/live/join", viewer, body)
         request = self.call("POST", "/live/request-guest", viewer, body)
         message = self.call("POST", "/live/send-message", viewer, body | {"text": "Hello"})
+        gifts = self.call("GET", "/live/gifts", viewer)["gifts"]
         self.ids = {
             "session_id": session_id,
             "id": session_id,
@@ -52,6 +53,7 @@ class World:
             "user_id": joined["participant"]["user_id"],
             "request_id": request["request"]["id"],
             "message_id": message["message"]["id"],
+            "gift_id": gifts[0]["id"],
         }
 
     def _user(self, name: str) -> str:
