@@ -188,13 +188,19 @@ async def test_an_issuer_that_is_away_is_asked_now_and_then(issuer: Issuer, sour
     assert issuer.requests - 1 == 100 / TIMINGS.retry_s
 
 
-async def test_an_unknown_kid_while_the_issuer_is_away_may_be_a_good_one(issuer: Issuer, source: JwksSource) -> None:
+async def test_an_unknown_kid_while_the_issuer_is_away_may_be_a_good_one(
+    issuer: Issuer, source: JwksSource, clock: Clock
+) -> None:
     issuer.status = 503
     for _ in range(20):
         with pytest.raises(KeysUnavailable):
             await source.find("new")
     assert issuer.requests - 1 == TIMINGS.unknown_kid_burst
     assert await known(source, "old")
+    issuer.status = 200
+    clock.now += TIMINGS.unknown_kid_interval_s
+    for _ in range(3):
+        assert not await known(source, "new")
 
 
 async def test_without_kid_the_only_key_counts_and_nothing_is_fetched(issuer: Issuer, source: JwksSource) -> None:
