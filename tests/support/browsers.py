@@ -180,7 +180,10 @@ class Person:
         """Open the page and sign in. `scripts` run before the page's own."""
         chromium = browser.browser_type.name == "chromium"
         context = await browser.new_context(
-            permissions=["camera", "microphone"] if chromium else [], viewport={"width": 1280, "height": 800}
+            permissions=["camera", "microphone"] if chromium else [],
+            viewport={"width": 1280, "height": 800},
+            # The tests' certificates sign themselves.
+            ignore_https_errors=True,
         )
         for script in (PROBE_SCRIPT, *scripts):
             await context.add_init_script(script)

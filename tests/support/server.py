@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -64,7 +65,8 @@ class Server:
         self.log_path = self.data_dir / "server.log"
         self.port = free_tcp_port()
         self.rtc_port = free_udp_ports(workers)
-        self.url = f"http://127.0.0.1:{self.port}"
+        self._tls = ssl.create_default_context(cafile=str(settings["tls_cert"])) if "tls_cert" in settings else None
+        self.url = f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}"
         self._workers = workers
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
@@ -162,7 +164,7 @@ class Server:
         os.kill(pid, signal.SIGKILL)
 
     def healthz(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as response:
+        with urllib.request.urlopen(f"{self.url}/healthz", timeout=5, context=self._tls) as response:
             return dict(json.load(response))
 
     def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
