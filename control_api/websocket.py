@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,8 @@ from .route_table import AUTHENTICATOR, SERVICE
 HEARTBEAT_S: Final = 20.0
 """Silence after which the peer is pinged; it has half of that to answer."""
 CLOSE_HANDSHAKE_S: Final = 2.0
+MAX_UNSENT_BYTES: Final = 32 * 1024
+"""What a socket may hold, beside the kernel, of frames that the peer has not taken; more of them wait in the outbox."""
 SEAT_RETRY_S: Final = 10.0
 """When to try again where an address has too many sockets: some of them have to go first."""
 
@@ -89,12 +92,30 @@ class AiohttpSocket:
         # Not `send_str`: the frame is encoded once for everybody who gets it.
         await self._response.send_frame(frame, WSMsgType.TEXT)
 
+    def send_now(self, frame: bytes) -> bool:
+        transport = self._request.transport
+        if transport is None or transport.is_closing() or self._response.closed:
+            return True  # nobody reads it any more, and the reading side is about to find out
+        if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            return False
+        transport.write(_text_header(len(frame)) + frame)
+        return True
+
     async def close(self, code: int, reason: str) -> None:
         await self._response.close(code=code, message=reason.encode())
 
     def abort(self) -> None:
         if self._request.transport is not None:
             self._request.transport.abort()
+
+
+def _text_header(length: int) -> bytes:
+    """Of an unfragmented text frame from a server (RFC 6455, section 5.2): aiohttp's own writer is a coroutine."""
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 1 << 16:
+        return struct.pack("!BBH", 0x81, 126, length)
+    return struct.pack("!BBQ", 0x81, 127, length)
 
 
 async def live_socket(request: web.Request) -> web.StreamResponse:

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from . import messages
 from .counters import OTHER
 from .errors import ErrorCode, LiveError
-from .handlers import CLOSING, HANDLERS, Caller
+from .handlers import BESIDE, CLOSING, HANDLERS, Caller
 from .messages import Message
 from .outbox import Closing, Outbox, TokenBucket
 from .ports import Identity
@@ -24,6 +24,10 @@ from .service import RoomService
 logger = logging.getLogger(__name__)
 
 
+MAX_BESIDE: Final = 4
+"""Requests of one socket that the next ones do not wait for."""
+
+
 class Socket(Protocol):
     """A WebSocket. Writing to one that is gone raises `ConnectionError`."""
 
@@ -32,6 +36,9 @@ class Socket(Protocol):
 
     async def send(self, frame: bytes) -> None:
         """Send a text message, given as UTF-8; waits while the peer does not read."""
+
+    def send_now(self, frame: bytes) -> bool:
+        """The same without waiting; False where the peer does not keep up, and nothing was sent. Never raises."""
 
     async def close(self, code: int, reason: str) -> None: ...
     def abort(self) -> None:
@@ -94,6 +101,7 @@ class Connection:
         self._outbox = Outbox(self._limits.outbox_messages, self._limits.outbox_bytes)
         self._writer: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._beside: set[asyncio.Task[None]] = set()
         self._holding = False
         """The reply to the current request has to go out before the socket closes."""
         self._held: Closing | None = None
@@ -114,6 +122,8 @@ class Connection:
         finally:
             if caller is not None:
                 self._service.detach(caller.identity, self._session_id, self)
+            for task in self._beside:
+                task.cancel()
             self._release()
             self._close_code = self._outbox.finished_with
             self.close(CloseCode.LEFT, "")
@@ -126,7 +136,8 @@ class Connection:
     def send(self, frame: bytes) -> None:
         if self._outbox.finished:
             return
-        if self._outbox.put(frame):
+        # A reader that keeps up costs no task: with a thousand of them that is most of what a broadcast costs.
+        if (self._outbox.empty and self._socket.send_now(frame)) or self._outbox.put(frame):
             self._counters.frames_out += 1
             self._counters.bytes_out += len(frame)
             return
@@ -184,7 +195,12 @@ class Connection:
 
     async def _serve(self, caller: Caller) -> None:
         while (value := await self._next()) is not None:
-            await self._handle(caller, value)
+            if CLIENT_MESSAGES.get(value["type"]) in BESIDE and len(self._beside) < MAX_BESIDE:
+                task = asyncio.get_running_loop().create_task(self._answer(caller, value))
+                self._beside.add(task)
+                task.add_done_callback(self._beside.discard)
+            else:
+                await self._handle(caller, value)
 
     async def _next(self) -> dict[str, Any] | None:
         """The next message; None when the socket is closed, or is to be closed because of what came."""
@@ -205,6 +221,13 @@ class Connection:
             return None
 
     async def _handle(self, caller: Caller, value: dict[str, Any]) -> None:
+        self._holding = CLIENT_MESSAGES.get(value["type"]) in CLOSING
+        try:
+            await self._answer(caller, value)
+        finally:
+            self._release()
+
+    async def _answer(self, caller: Caller, value: dict[str, Any]) -> None:
         identifier = request_id(value)
         try:
             message = parse(value)
@@ -212,7 +235,6 @@ class Connection:
             if handler is None:
                 raise LiveError("invalid_request", "This connection has said hello already.")
             self._spend(caller.identity, message.rate)
-            self._holding = isinstance(message, CLOSING)
             members = await handler(caller, message)
             if identifier is not None:
                 self._send(messages.reply(message.reply, identifier, members))
@@ -222,8 +244,6 @@ class Connection:
             logger.exception("a message of type %s failed", value["type"][:64])
             details = {"request_id": self._log_reference} if self._log_reference else None
             self._send(messages.error(LiveError("internal_error", details=details), identifier))
-        finally:
-            self._release()
 
     def _release(self) -> None:
         self._holding = False

@@ -30,6 +30,11 @@ class Outbox:
     def finished(self) -> bool:
         return self.finished_with is not None
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is queued, and nothing is being sent."""
+        return not self._entries
+
     def put(self, frame: bytes) -> bool:
         """False where the frame does not fit any more: the reader is too slow."""
         if self.finished:

@@ -32,6 +32,13 @@ class FakeSocket:
             raise ConnectionResetError
         self.messages.append(json.loads(frame))
 
+    def send_now(self, frame):
+        if self.stalled is not None:
+            return False
+        if not self.aborted:
+            self.messages.append(json.loads(frame))
+        return True
+
     async def close(self, code, reason):
         if self.stalled is not None:
             await self.stalled.wait()
@@ -300,6 +307,31 @@ async def test_a_reader_that_wakes_up_in_time_hears_why(world):
     assert await client.ended() == (4429, "too_slow")
     assert world.service.counters.slow_readers == 1
     assert client.connection.close_code == 4429
+
+
+async def test_a_reader_that_keeps_up_is_written_to_at_once(world):
+    client = await Client(world).hello()
+    client.connection.send(b'{"type": "one"}')
+    client.connection.send(b'{"type": "two"}')
+    assert client.types[-2:] == ["one", "two"]
+    await client.gone()
+
+
+async def test_what_waited_is_not_overtaken(world):
+    client = await Client(world).hello()
+    client.socket.stalled = stalled = asyncio.Event()
+    client.connection.send(b'{"type": "one"}')
+    await settle()
+    client.connection.send(b'{"type": "two"}')
+    # It reads again; but one and two are still on their way.
+    client.socket.stalled = None
+    client.connection.send(b'{"type": "three"}')
+    stalled.set()
+    await settle()
+    client.connection.send(b'{"type": "four"}')
+    assert client.types[-4:] == ["one", "two", "three", "four"]
+    assert world.service.counters.frames_out >= 4
+    await client.gone()
 
 
 async def test_a_second_socket_of_the_same_user(world):
