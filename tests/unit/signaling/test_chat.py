@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from signaling import messages
 from signaling.batches import BatchLimits, BatchWriter
 from signaling.errors import LiveError
 from signaling.model import SettingsChange
@@ -98,6 +99,21 @@ async def test_a_thousand_messages_are_few_transactions(world):
     await asyncio.gather(*(say(host, str(number)) for number in range(1000)))
     assert sum(batches) == 1000
     assert len(batches) <= 4
+
+
+async def test_a_message_is_encoded_once_however_many_hear_it(world, monkeypatch):
+    host = await world.host()
+    people = [await world.viewer(f"V{number}") for number in range(50)]
+    await settle()
+    for person in people:
+        person.link.forget()
+    encoded, encode = [], messages.encode
+    monkeypatch.setattr(messages, "encode", lambda message: encoded.append(message["type"]) or encode(message))
+    await say(host)
+    assert encoded == ["message"]
+    frames = [frame for person in people for frame in person.link.frames]
+    assert len(frames) == 50
+    assert len({id(frame) for frame in frames}) == 1
 
 
 async def test_who_hangs_up_while_writing_has_written(world):
