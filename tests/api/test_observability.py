@@ -20,6 +20,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.api import Api, User
+from tests.support.crew import Crew
 from tests.support.server import ROOT, Server
 from tests.support.waiting import until
 from tests.support.ws import WsClient, refused_hello
@@ -119,6 +120,42 @@ async def test_a_session_shows_while_it_lasts_and_is_summed_up_when_it_ends(serv
     assert grown("websocket_messages_received_total", type="hello") == 2
     assert grown("websocket_messages_sent_total") >= 2
     assert grown("http_request_duration_seconds_count", method="POST", route="/live/start", status="201") == 1
+
+
+async def test_media_shows_in_the_figures_of_its_worker(server: Server) -> None:
+    before = await samples(server)
+
+    def grown(found: Samples, name: str, **labels: str) -> float:
+        return value(found, name, **labels) - value(before, name, **labels)
+
+    crew = Crew(server)
+    try:
+        host, session_id = await crew.live()
+        publisher = await crew.raw(host, session_id)
+        await publisher.publish()
+        viewer = await crew.raw(await crew.user("Vera"), session_id)
+        video = await viewer.receiving(publisher.id, "camera", packets=50)
+        assert viewer.receiver is not None
+        viewer.receiver.send_pli(video)
+
+        async def told() -> bool:
+            found = await samples(server)
+            return (
+                grown(found, "worker_packets_total", worker="0", direction="in") >= 50
+                and grown(found, "worker_packets_total", worker="0", direction="out") >= 50
+                and grown(found, "worker_bytes_total", worker="0", direction="out") > 5000
+                and grown(found, "worker_repairs_total", worker="0", kind="pli_received") >= 1
+                and value(found, "worker_rooms", worker="0") >= 1
+                and value(found, "worker_cpu_seconds_total", worker="0") > 0
+            )
+
+        await until(told, "the worker's figures show it")
+    finally:
+        await crew.dismiss()
+    after = await samples(server)
+    for direction in ("publish", "receive"):
+        assert grown(after, "transports_total", direction=direction, outcome="connected") == 1
+        assert grown(after, "transport_connect_seconds_count", direction=direction) == 1
 
 
 async def test_no_label_comes_from_a_client(server: Server) -> None:

@@ -36,10 +36,14 @@ async def test_failures_are_counted_by_who_is_at_fault(database, monkeypatch):
         async with database.transaction() as connection:
             await connection.execute("select * from no_such_table")
     assert database.usage.failures == {"refused": 1, "defect": 1}
-    with pytest.raises(StoreUnavailable):
+
+    async def lose_the_connection():
         async with database.transaction() as connection:
             connection.terminate()
             await connection.fetchval("select 1")
+
+    with pytest.raises(StoreUnavailable):
+        await lose_the_connection()
     assert database.usage.failures["unavailable"] == 1
 
 
