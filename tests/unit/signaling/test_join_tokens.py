@@ -182,3 +182,20 @@ async def test_sessions_that_never_were():
 async def test_other_tokens_are_nobody_s_business():
     world = World()
     await world.service.require_join_token_valid(Identity(user_id="a", name="A"))
+
+
+async def test_the_banned_get_none_here_and_in_the_next_session_of_the_host():
+    world = World()
+    host = await world.host()
+    bob = await bearer_of(world, host, user_id="bob")
+    await bob.attach()
+    await host.service.ban(host.identity, host.session_id, user_id="invited:bob")
+    assert bob.link.closed is not None
+    with refused("banned"):
+        await world.service.require_join_token_valid(bob.identity)
+    with refused("banned"):
+        await grant(host, "bob")
+    await host.end()
+    host = await world.host()
+    with refused("banned"):
+        await grant(host, "bob")
