@@ -122,5 +122,4 @@ def test_every_unit_test_mirrors_a_module(path):
     name = path.stem.removeprefix("test_")
     top = [folder] if str(folder).split("/")[0] in PACKAGES else [Path("sfu") / folder, folder]
     candidates = [base for parent in top for base in (ROOT / parent / f"{name}.py", ROOT / parent / name)]
-    candidates.append(ROOT / f"{name}.sql")
     assert any(candidate.exists() for candidate in candidates), f"no module for {path.relative_to(ROOT)}"
