@@ -217,6 +217,7 @@ VALID = {
     "/live/request-guest": {"session_id": "s"},
     "/live/respond-guest-request": {"session_id": "s", "request_id": "r", "approve": True},
     "/live/manage-participant": {"session_id": "s", "participant_id": "p", "action": "kick"},
+    "/live/join-token": {"session_id": "s"},
     "/auth/dev-token": {"name": "Ana"},
     "/client-errors": {"kind": "error", "message": "oops"},
 }
