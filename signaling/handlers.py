@@ -216,3 +216,6 @@ HANDLERS: Final[dict[type[ClientMessage], Handler]] = {
 
 CLOSING: Final = (Leave, End)
 """Requests that close their own socket: the reply goes out first."""
+
+BESIDE: Final = (SendGift,)
+"""Requests that may take seconds; those that come after them on the socket do not wait."""
