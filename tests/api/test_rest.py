@@ -230,7 +230,6 @@ VALID = {
     "/live/react": {"session_id": "s", "type": "heart"},
     "/live/send-gift": {"session_id": "s", "gift_id": "rose", "key": "k"},
     "/live/join-token": {"session_id": "s"},
-    "/live/join-token": {"session_id": "s"},
     "/auth/dev-token": {"name": "Ana"},
     "/client-errors": {"kind": "error", "message": "oops"},
 }
