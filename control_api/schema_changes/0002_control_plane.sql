@@ -122,6 +122,9 @@ comment on column live_gifts.key is 'Chosen by the giver: the same gift sent aga
 
 create index live_gifts_by_participant on live_gifts (session_id, participant_id);
 
+-- What was not settled before the server stopped.
+create index live_gifts_pending on live_gifts (created_at) where status = 'pending';
+
 
 create table live_bans (
   host_user_id text not null check (char_length(host_user_id) between 1 and 200),
