@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 from uuid import uuid4
 
 from .chat_model import ChatMessage, MessagePage
@@ -14,6 +15,9 @@ from .ports import Identity, NewMessage, Placed
 from .registry import Registry, now, stored
 from .room import Room
 from .room_chat import KEPT
+
+ANSWER_TIMEOUT_S: Final = 4.0
+"""How long a sender waits for a slow database: what else comes on the same socket, media's answers, waits meanwhile."""
 
 
 class ChatVerbs(Registry):
@@ -124,9 +128,12 @@ class ChatVerbs(Registry):
 
 
 async def _outcome(room: Room, written: asyncio.Future[Placed]) -> Placed:
-    """Being cancelled takes nothing back. Raises `LiveError`."""
+    """Neither being cancelled nor giving up takes anything back. Raises `LiveError`."""
     try:
-        return await asyncio.shield(written)
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            return await asyncio.shield(written)
+    except TimeoutError:
+        raise LiveError("database_unavailable") from None
     except LiveError as failure:
         if failure.code == "forbidden" and not room.live:
             raise LiveError("session_ended") from failure

@@ -183,6 +183,18 @@ async def test_it_gives_up_after_a_while_and_comes_back_by_itself(sink, clock):
     assert sink.written == ["c", "d", "e"]
 
 
+async def test_whether_the_database_is_back_is_tried_once(sink, clock):
+    writer = writer_of(sink, clock, retry_for_s=0)
+    sink.down = True
+    with refused():
+        await writer.add("s", "a")
+    patient = BatchLimits(**(QUICK | {"retry_for_s": 60, "first_retry_s": 60}))
+    writer._limits = patient
+    clock.now = patient.pause_s
+    with refused():
+        await asyncio.wait_for(writer.add("s", "trial"), 5)
+
+
 async def test_what_waits_behind_a_batch_that_is_given_up_is_refused_too(sink):
     writer = writer_of(sink, batch=1)
     sink.down = True

@@ -331,6 +331,42 @@ async def test_a_short_outage_is_only_a_delay(world):
     assert heard(host) == ["Hello"]
 
 
+async def test_a_slow_database_holds_a_sender_up_only_for_a_while(world, monkeypatch):
+    host = await world.host()
+    await settle()
+    monkeypatch.setattr("signaling.chat.ANSWER_TIMEOUT_S", 0.01)
+    world.store.hold = asyncio.Event()
+    for _ in range(2):
+        with refused("database_unavailable"):
+            await say(host, "Hello", "c")
+    world.store.hold.set()
+    await settle()
+    assert heard(host) == ["Hello"]
+    assert (await say(host, "Hello", "c")).text == "Hello"
+    assert heard(host) == ["Hello"]
+
+
+async def test_a_message_that_was_refused_but_written_is_told_when_it_is_found(world):
+    host = await world.host()
+    await settle()
+    add = world.store.add_messages
+
+    async def committed_but_unheard(batch):
+        await add(batch)
+        world.store.down = True
+        return await add(batch)
+
+    writer = impatient(world)
+    writer._write = committed_but_unheard
+    with refused("database_unavailable"):
+        await say(host, "Hello")
+    world.store.down = False
+    writer._write = add
+    late = await world.viewer("Late")
+    assert [m["text"] for m in late.link.last("welcome")["messages"]] == ["Hello"]
+    assert heard(host) == ["Hello"]
+
+
 async def test_a_socket_comes_back_during_an_outage(world):
     host = await world.host()
     token = host.link.last("welcome")["resume_token"]
@@ -487,6 +523,9 @@ async def test_the_newest_page_costs_no_query_where_memory_has_it(world):
     page = await read(host, 50)
     assert [message.text for message in page.messages] == [str(number) for number in range(KEPT - 40, KEPT + 10)]
     assert page.more
+    everything = await read(host, KEPT)
+    assert len(everything.messages) == KEPT
+    assert everything.more
     assert world.store.pages_read == 0
     world.store.down = True
     with refused("database_unavailable"):
