@@ -40,6 +40,9 @@ def session(**changes: Any) -> Message:
         "enable_gifts": False,
         "guest_audio_default": True,
         "guest_video_default": True,
+        "slow_mode_s": 0,
+        "locked": False,
+        **changes.pop("settings", {}),
     }
     return {
         "id": SESSION_ID,
@@ -71,6 +74,7 @@ def participant(name: str, role: str = "guest", **changes: Any) -> Message:
         "video_muted": False,
         "audio_locked": False,
         "video_locked": False,
+        "chat_silenced": False,
         "sources": [],
         **changes,
     }
@@ -87,8 +91,45 @@ def guest_request(name: str, **changes: Any) -> Message:
         "status": "pending",
         "created_at": JOINED_AT,
         "answered_at": None,
+        "kind": "request",
+        "invited_by": None,
         **changes,
     }
+
+
+def chat_message(position: int, text: str | None = None, name: str | None = "Hana", **changes: Any) -> Message:
+    """What somebody wrote; a system message has no `name`."""
+    return {
+        "id": f"m-{position}",
+        "session_id": SESSION_ID,
+        "position": position,
+        "kind": "message",
+        "participant_id": name and f"p-{name.lower()}",
+        "user_id": name and f"u-{name.lower()}",
+        "name": name,
+        "text": f"Message {position}" if text is None else text,
+        "data": {},
+        "client_id": None,
+        "created_at": JOINED_AT,
+        "deleted_at": None,
+        "deleted_by": None,
+        **changes,
+    }
+
+
+STATS: Message = {
+    "duration_s": 3725,
+    "peak_viewers": 41,
+    "total_viewers": 60,
+    "unique_viewers": 52,
+    "guests": 3,
+    "participation_rate": 0.5,
+    "messages": 120,
+    "reactions": {"heart": 30, "fire": 12},
+    "gifts": 2,
+    "gift_value": 25,
+    "average_watch_time_s": 1234.5,
+}
 
 
 class FakeServer:
@@ -102,6 +143,12 @@ class FakeServer:
         self.replies: dict[str, Handler] = {}
         self.reports: list[Message] = []
         """Errors that pages reported."""
+        self.rest: dict[str, Handler] = {
+            "messages": lambda _: {"messages": [], "more": False},
+            "stats": lambda _: {"stats": STATS},
+            "bans": lambda _: {"bans": []},
+        }
+        """What `GET /live/sessions/{id}/<name>` answers to its query."""
         self.received: dict[str, list[Message]] = defaultdict(list)
         self.silent = False
         """Requests are read and never answered."""
@@ -130,6 +177,9 @@ class FakeServer:
             "you": you,
             "participants": [*(others or []), *([you] if role != "viewer" else [])],
             "guest_requests": requests or [],
+            "reactions": {},
+            "messages": [],
+            "more_messages": False,
             "resumed": False,
             "resume_token": "resume-1",
             "grace_s": 30,
@@ -144,6 +194,7 @@ class FakeServer:
                 web.get("/live/active", self._active),
                 web.post("/client-errors", self._client_error),
                 web.post("/live/start", self._start),
+                web.get("/live/sessions/{session_id}/{name}", self._about_session),
                 web.get("/ws/live/{session_id}", self._websocket),
                 web.get("/", self._page),
                 web.static("/", WEB),
@@ -215,6 +266,10 @@ class FakeServer:
             {"session": session(), "participant": participant("Hana", "host"), "ws_path": f"/ws/live/{SESSION_ID}"},
         )
         return web.json_response(answer, status=status)
+
+    async def _about_session(self, request: web.Request) -> web.Response:
+        answer = self.rest[request.match_info["name"]](dict(request.query))
+        return web.json_response(await answer if isinstance(answer, Awaitable) else answer)
 
     async def _page(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB / "index.html")

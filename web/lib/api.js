@@ -4,6 +4,9 @@ import { GreenroomError } from "./errors.js";
  * @typedef {import("./types.js").Session} Session
  * @typedef {import("./types.js").Participant} Participant
  * @typedef {import("./types.js").GuestRequest} GuestRequest
+ * @typedef {import("./types.js").ChatMessage} ChatMessage
+ * @typedef {import("./types.js").SessionSettings} SessionSettings
+ * @typedef {import("./types.js").SessionStats} SessionStats
  * @typedef {import("./types.js").ManageAction} ManageAction
  * @typedef {{session: Session, participant: Participant, ice_servers: RTCIceServer[], ws_path: string}} Joined
  * @typedef {{title: string, description?: string, session_type?: import("./types.js").SessionType}
@@ -19,7 +22,7 @@ export class Api {
 
   /**
    * @param {string} [base] origin of the server, without a slash at its end; empty for the page's own
-   * @param {string | null} [token]
+   * @param {string | null | (() => string | Promise<string>)} [token] or what gives a fresh one for every call
    */
   constructor(base = "", token = null) {
     this.#base = base;
@@ -62,7 +65,7 @@ export class Api {
 
   /**
    * @param {string} sessionId
-   * @returns {Promise<{session: Session}>}
+   * @returns {Promise<{session: Session, stats: SessionStats}>}
    */
   end(sessionId) {
     return this.#call("POST", "/live/end", { session_id: sessionId });
@@ -84,7 +87,27 @@ export class Api {
    * @returns {Promise<{session: Session}>}
    */
   session(sessionId) {
-    return this.#call("GET", `/live/sessions/${encodeURIComponent(sessionId)}`);
+    return this.#call("GET", of(sessionId));
+  }
+
+  /**
+   * What came of a session until now, live or ended.
+   *
+   * @param {string} sessionId
+   * @returns {Promise<{stats: SessionStats}>}
+   */
+  sessionStats(sessionId) {
+    return this.#call("GET", `${of(sessionId)}/stats`);
+  }
+
+  /**
+   * @param {string} sessionId
+   * @param {{after?: number, limit?: number}} [page] `after` is the `next_after` of the page before
+   * @returns {Promise<{events: import("./types.js").TimelineEvent[], next_after: number, more: boolean}>} for the host, and cohosts
+   *   while they are in
+   */
+  timeline(sessionId, { after = 0, limit = 100 } = {}) {
+    return this.#call("GET", `${of(sessionId)}/timeline?after=${after}&limit=${limit}`);
   }
 
   /**
@@ -92,7 +115,7 @@ export class Api {
    * @returns {Promise<{participants: Participant[]}>}
    */
   participants(sessionId) {
-    return this.#call("GET", `/live/sessions/${encodeURIComponent(sessionId)}/participants`);
+    return this.#call("GET", `${of(sessionId)}/participants`);
   }
 
   /**
@@ -109,7 +132,7 @@ export class Api {
    * @returns {Promise<{guest_requests: GuestRequest[]}>}
    */
   guestRequests(sessionId) {
-    return this.#call("GET", `/live/sessions/${encodeURIComponent(sessionId)}/guest-requests`);
+    return this.#call("GET", `${of(sessionId)}/guest-requests`);
   }
 
   /**
@@ -141,6 +164,69 @@ export class Api {
   }
 
   /**
+   * A token for one session that counts for a few minutes: for oneself, or for somebody without an account (host and cohosts).
+   *
+   * @param {string} sessionId
+   * @param {{userId?: string, name?: string}} [guest]
+   * @returns {Promise<{token: string, session_id: string, user_id: string, name: string, expires_at: string, ws_path: string}>}
+   */
+  joinToken(sessionId, { userId, name } = {}) {
+    return this.#call("POST", "/live/join-token", { session_id: sessionId, user_id: userId, name });
+  }
+
+  /**
+   * A page of the chat, oldest first: the newest one, or what is just older or newer than a position.
+   *
+   * @param {string} sessionId
+   * @param {{before?: number, after?: number, limit?: number}} [page]
+   * @returns {Promise<{messages: ChatMessage[], more: boolean}>}
+   */
+  messages(sessionId, { before, after, limit = 50 } = {}) {
+    const query = new URLSearchParams({ limit: String(limit) });
+    if (before !== undefined) query.set("before", String(before));
+    if (after !== undefined) query.set("after", String(after));
+    return this.#call("GET", `${of(sessionId)}/messages?${query}`);
+  }
+
+  /** @returns {Promise<{gifts: import("./types.js").CatalogueGift[]}>} what can be given, the cheapest first */
+  gifts() {
+    return this.#call("GET", "/live/gifts");
+  }
+
+  /**
+   * @param {string} sessionId
+   * @returns {Promise<{gifts: number, value: number, senders: {user_id: string, name: string, gifts: number, value: number}[]}>}
+   */
+  sessionGifts(sessionId) {
+    return this.#call("GET", `${of(sessionId)}/gifts`);
+  }
+
+  /**
+   * @param {string} sessionId
+   * @returns {Promise<{totals: import("./types.js").Counts}>}
+   */
+  reactions(sessionId) {
+    return this.#call("GET", `${of(sessionId)}/reactions`);
+  }
+
+  /**
+   * @param {string} sessionId
+   * @param {Partial<SessionSettings>} settings those that change
+   * @returns {Promise<{session: Session}>}
+   */
+  updateSettings(sessionId, settings) {
+    return this.#call("PATCH", `${of(sessionId)}/settings`, settings);
+  }
+
+  /**
+   * @param {string} sessionId
+   * @returns {Promise<{bans: import("./types.js").Ban[]}>} newest first; host and cohosts
+   */
+  bans(sessionId) {
+    return this.#call("GET", `${of(sessionId)}/bans`);
+  }
+
+  /**
    * @param {string} method
    * @param {string} path
    * @param {object} [body]
@@ -149,7 +235,8 @@ export class Api {
   async #call(method, path, body) {
     /** @type {Record<string, string>} */
     const headers = {};
-    if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
+    const token = typeof this.#token === "function" ? await this.#token() : this.#token;
+    if (token) headers.Authorization = `Bearer ${token}`;
     if (body) headers["Content-Type"] = "application/json";
     let response;
     try {
@@ -173,4 +260,9 @@ export class Api {
     const retryAfterS = Number(response.headers.get("Retry-After")) || undefined;
     throw new GreenroomError(code, message, { status: response.status, details, retryAfterS });
   }
+}
+
+/** @param {string} sessionId */
+function of(sessionId) {
+  return `/live/sessions/${encodeURIComponent(sessionId)}`;
 }

@@ -1,17 +1,22 @@
+import { Api } from "./api.js";
 import { Publisher } from "./publish.js";
 import { Receiver } from "./receive.js";
 import { Signaling } from "./signaling.js";
-import { RoomState, isOnStage } from "./state.js";
+import { isOnStage } from "./state.js";
 import { GreenroomError } from "./errors.js";
+import { Verbs } from "./verbs.js";
 
 /**
  * @typedef {import("./types.js").Message} Message
  * @typedef {import("./types.js").Welcome} Welcome
  * @typedef {import("./types.js").Kind} Kind
  * @typedef {import("./types.js").Source} Source
- * @typedef {import("./types.js").ManageAction} ManageAction
  * @typedef {import("./signaling.js").StatusDetail} StatusDetail
  */
+
+/** Credentials of TURN servers last 12 hours. */
+const ICE_REFRESH_MS = 6 * 3600 * 1000;
+const OLDER_MESSAGES = 50;
 
 /**
  * One live session as its participant sees it: the socket, what is known of the room, and the two media connections.
@@ -22,11 +27,20 @@ import { GreenroomError } from "./errors.js";
  * - `trackadded`, `trackremoved` (detail `ReceivedTrack`)
  * - `rolechange` (detail `{from, to}`)
  * - `publisherror` (detail `Error`): the server refuses what is published
+ * - `chat` (detail: what happened, see `ChatLog`): `state.chat` has changed
+ * - `reactions` (detail `{counts, totals, others}`, each by type): what came since the last such event, in all, and without the own ones
+ * - `gift` (detail `Gift`): somebody gave something
+ * - `invited` (detail `GuestRequest`): the caller is asked on stage; `respondInvitation` answers
  * - `ended`, `kicked`, `error` (detail: the server's message)
  */
-export class Room extends EventTarget {
-  state = new RoomState();
+export class Room extends Verbs {
   #signaling;
+  #api = new Api();
+  #sessionId = "";
+  /** @type {Promise<void> | null} */
+  #older = null;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #iceTimer;
   #publisher;
   #receiver;
   /** @type {import("./types.js").Role | null} */
@@ -34,14 +48,16 @@ export class Room extends EventTarget {
 
   /** @param {Partial<import("./signaling.js").Times>} [times] */
   constructor(times) {
-    super();
-    this.#signaling = new Signaling(times);
+    const signaling = new Signaling(times);
+    super(signaling);
+    this.#signaling = signaling;
     this.#publisher = new Publisher(this.#signaling);
     this.#receiver = new Receiver(this.#signaling);
     this.#signaling.addEventListener("status", (event) => this.#onStatus(detailOf(event)));
     this.#signaling.addEventListener("welcome", (event) => this.#onWelcome(detailOf(event)));
     this.#signaling.addEventListener("message", (event) => this.#onMessage(detailOf(event)));
     this.state.addEventListener("change", (event) => this.#onChange(detailOf(event)));
+    this.state.chat.addEventListener("change", (event) => this.#emit("chat", detailOf(event)));
     this.#publisher.addEventListener("error", (event) => this.#emit("publisherror", detailOf(event)));
     for (const type of ["trackadded", "trackremoved"]) {
       this.#receiver.addEventListener(type, (event) => this.#emit(type, detailOf(event)));
@@ -50,6 +66,11 @@ export class Room extends EventTarget {
 
   get status() {
     return this.#signaling.status;
+  }
+
+  /** The REST routes, with the same token. */
+  get api() {
+    return this.#api;
   }
 
   get publisher() {
@@ -68,6 +89,9 @@ export class Room extends EventTarget {
    * @returns {Promise<Welcome>} the first welcome; rejects with a `GreenroomError` whose code is the reason of the refusal
    */
   connect(url, token) {
+    const address = new URL(url);
+    this.#sessionId = decodeURIComponent(address.pathname.split("/").at(-1) ?? "");
+    this.#api = new Api(address.origin.replace(/^ws/, "http"), token);
     return new Promise((resolve, reject) => {
       this.#signaling.addEventListener("welcome", (event) => resolve(detailOf(event)), { once: true });
       this.#signaling.addEventListener("status", (event) => {
@@ -110,70 +134,30 @@ export class Room extends EventTarget {
     }
   }
 
-  /** @param {string} [message] */
-  async requestGuest(message = "") {
-    const { request } = await this.#signaling.request("request_guest", { message });
-    this.state.apply({ type: "guest_request_created", request });
-    return request;
-  }
-
-  cancelGuestRequest() {
-    return this.#signaling.request("cancel_guest_request");
-  }
-
   /**
-   * @param {string} requestId
-   * @param {boolean} approve
+   * Reads a page of older messages into `state.chat`.
+   *
+   * @returns {Promise<void>} rejects with a `GreenroomError`
    */
-  respondGuestRequest(requestId, approve) {
-    return this.#signaling.request("respond_guest_request", { request_id: requestId, approve });
-  }
-
-  /**
-   * @param {string} participantId
-   * @param {ManageAction} action
-   */
-  manageParticipant(participantId, action) {
-    return this.#signaling.request("manage_participant", { participant_id: participantId, action });
-  }
-
-  /**
-   * @param {string} producerId
-   * @param {boolean} paused whether its packets are not wanted now
-   */
-  setSubscription(producerId, paused) {
-    return this.#signaling.request("set_subscription", { producer_id: producerId, paused });
-  }
-
-  leaveStage() {
-    return this.#signaling.request("leave_stage");
-  }
-
-  leave() {
-    return this.#signaling.request("leave");
-  }
-
-  end() {
-    return this.#signaling.request("end");
-  }
-
-  stats() {
-    return this.#signaling.request("get_stats");
+  loadOlderMessages() {
+    this.#older ??= this.#loadOlder().finally(() => (this.#older = null));
+    return this.#older;
   }
 
   /** @param {StatusDetail} detail */
   #onStatus(detail) {
     if (detail.status === "closed") {
+      clearInterval(this.#iceTimer);
       this.#publisher.setAllowed(false);
       this.#receiver.reset();
+      this.outbox.close(new GreenroomError(detail.reason ?? "closed", "The session is closed."));
     }
     this.#emit("status", detail);
   }
 
   /** @param {Welcome} welcome */
   #onWelcome(welcome) {
-    this.#publisher.setIceServers(welcome.ice_servers);
-    this.#receiver.setIceServers(welcome.ice_servers);
+    this.#setIceServers(welcome.ice_servers);
     if (!welcome.resumed) {
       this.#receiver.reset();
       this.#publisher.setAllowed(false);
@@ -181,13 +165,37 @@ export class Room extends EventTarget {
     this.state.reset(welcome);
     this.#receiver.resume();
     this.#publisher.resume();
+    for (const message of this.state.chat.messages) this.outbox.stored(message);
+    this.outbox.resume();
+  }
+
+  /** @param {RTCIceServer[]} servers */
+  #setIceServers(servers) {
+    this.#publisher.setIceServers(servers);
+    this.#receiver.setIceServers(servers);
+    clearInterval(this.#iceTimer);
+    if (servers.length > 0) this.#iceTimer = setInterval(() => this.#refreshIceServers(), ICE_REFRESH_MS);
+  }
+
+  async #refreshIceServers() {
+    // Where it fails the next round, or the next `welcome`, brings new ones.
+    const joined = await this.#api.join(this.#sessionId).catch(() => null);
+    if (joined && this.status !== "closed") this.#setIceServers(joined.ice_servers);
+  }
+
+  async #loadOlder() {
+    const { chat } = this.state;
+    const before = chat.messages[0]?.position;
+    if (!chat.more || before === undefined) return;
+    const { messages, more } = await this.#api.messages(this.#sessionId, { before, limit: OLDER_MESSAGES });
+    // A `welcome` may have replaced the messages meanwhile.
+    if (chat.messages[0]?.position === before) chat.addOlder(messages, more);
   }
 
   /** @param {Message} message */
   #onMessage(message) {
-    const handler = MESSAGE_HANDLERS[message.type];
-    if (handler) handler(this, message);
-    else this.state.apply(message);
+    this.state.apply(message);
+    MESSAGE_HANDLERS[message.type]?.(this, message);
   }
 
   /** @param {string} what */
@@ -234,6 +242,10 @@ export class Room extends EventTarget {
       room.#receiver.reset();
       room.#publisher.restart();
     },
+    message: (room, { message }) => room.outbox.stored(message),
+    reactions: (room, { counts, totals }) => room.#emit("reactions", { counts, totals, others: room.taps.withoutOwn(counts) }),
+    gift: (room, { gift }) => room.#emit("gift", gift),
+    invited: (room, { request }) => room.#emit("invited", request),
     session_ended: (room, message) => room.#emit("ended", message),
     kicked: (room, message) => room.#emit("kicked", message),
     error: (room, message) => room.#emit("error", message),

@@ -30,7 +30,7 @@ const PATIENT_CLOSE_CODES = new Map([
 ]);
 
 /** Errors in place of a `welcome` that are worth another attempt. */
-const PASSING_ERRORS = new Set(["database_unavailable", "media_unavailable", "rate_limited", "internal_error"]);
+const PASSING_ERRORS = new Set(["database_unavailable", "issuer_unavailable", "media_unavailable", "rate_limited", "internal_error"]);
 
 /** @typedef {typeof TIMES} Times */
 export const TIMES = {

@@ -1,3 +1,5 @@
+import { ChatLog } from "./chat_log.js";
+
 /**
  * @typedef {import("./types.js").Session} Session
  * @typedef {import("./types.js").Participant} Participant
@@ -21,7 +23,8 @@ export function isModerator(role) {
 }
 
 /**
- * What a client knows of a room, fed by `welcome` and the events. Fires `change` after each message that changed something.
+ * What a client knows of a room, fed by `welcome` and the events. Fires `change` after each message that changed something; the
+ * chat fires its own, and the totals of reactions change quietly, since both come many times a second.
  */
 export class RoomState extends EventTarget {
   /** @type {Session | null} */
@@ -32,19 +35,27 @@ export class RoomState extends EventTarget {
   participants = new Map();
   /** @type {Map<string, GuestRequest>} pending ones that the caller may answer, and the caller's own last one whatever its status */
   requests = new Map();
+  /** What was said, as far as it is known here. */
+  chat = new ChatLog();
+  /** @type {import("./types.js").Counts} how often there was each reaction in this session */
+  reactions = {};
 
   /** @param {Welcome} welcome */
   reset(welcome) {
     this.session = welcome.session;
     this.you = welcome.you;
+    this.reactions = welcome.reactions ?? {};
     this.setRoster(welcome.participants, welcome.guest_requests);
+    this.chat.catchUp(welcome.messages ?? [], welcome.more_messages ?? false);
     this.#changed("welcome");
   }
 
   /** @param {Message} message an event of the room; others are ignored */
   apply(message) {
+    if (!this.you) return;
+    QUIET_HANDLERS[message.type]?.(this, message);
     const handler = HANDLERS[message.type];
-    if (!handler || !this.you) return;
+    if (!handler) return;
     handler(this, message);
     this.#changed(message.type);
   }
@@ -76,6 +87,16 @@ export class RoomState extends EventTarget {
       (request) => request.participant_id === this.you?.id && request.kind !== "invitation",
     );
     return own.sort((a, b) => b.created_at.localeCompare(a.created_at))[0] ?? null;
+  }
+
+  /** The invitation that the caller may accept now. */
+  get ownInvitation() {
+    return this.invitations.find((request) => request.participant_id === this.you?.id) ?? null;
+  }
+
+  /** Invitations that are not answered: all for host and cohosts, the caller's own otherwise. */
+  get invitations() {
+    return [...this.requests.values()].filter((request) => request.status === "pending" && request.kind === "invitation");
   }
 
   /** @param {Participant} participant */
@@ -135,5 +156,13 @@ const HANDLERS = {
   session_updated: (state, message) => void (state.session = message.session),
   guest_request_created: (state, message) => state.putRequest(message.request),
   guest_request_updated: (state, message) => state.putRequest(message.request),
+  invited: (state, message) => state.putRequest(message.request),
   roster: (state, message) => state.setRoster(message.participants, message.guest_requests),
+};
+
+/** @type {Record<string, (state: RoomState, message: Message) => void>} */
+const QUIET_HANDLERS = {
+  message: (state, { message }) => state.chat.add(message),
+  message_deleted: (state, message) => state.chat.markDeleted(message.message_id, message.deleted_by),
+  reactions: (state, message) => void (state.reactions = message.totals),
 };
