@@ -26,7 +26,10 @@ from tests.support.receiver import Receiver, answering, holding, receiving
 from tests.support.waiting import until
 
 SECRET = b"0123456789abcdef0123456789abcdef"
-QUICK = WebhookTimings(poll_s=0.02, first_retry_s=0.02, max_retry_s=0.1, database_retry_s=0.05, close_s=0.2)
+# Requests may take long: a database that is stopped on a busy machine does, and meanwhile one is held up.
+QUICK = WebhookTimings(
+    request_s=120, lease_s=600, poll_s=0.02, first_retry_s=0.02, max_retry_s=0.1, database_retry_s=0.05, close_s=0.2
+)
 
 
 @pytest.fixture
