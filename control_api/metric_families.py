@@ -53,6 +53,8 @@ def of_sessions(service: RoomService) -> Families:
         yield _counter("messages", "Chat messages.", {(): counters.messages})
         reactions = {(kind,): count for kind, count in counters.reactions.items()}
         yield _counter("reactions", "Reactions, by type.", reactions, ("type",))
+        refused = {(kind,): count for kind, count in service.writes_refused.items()}
+        yield _counter("writes_refused", "Messages and reactions refused for the database's sake.", refused, ("kind",))
 
     return collect
 

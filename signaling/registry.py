@@ -79,6 +79,11 @@ class Registry:
         """Live sessions of this process."""
         return len(self._rooms)
 
+    @property
+    def writes_refused(self) -> dict[str, int]:
+        """Messages and reactions that were not written, or not surely, because the database was away or behind."""
+        return {"messages": self._messages.refused, "reactions": self._reactions.refused}
+
     def _new_room(self, session: SessionRecord, *, fresh: bool) -> Room:
         return Room(session, self._plane, self.config.media, self.counters, self._messages, fresh=fresh)
 

@@ -315,6 +315,7 @@ async def test_while_the_database_is_away_messages_are_refused_and_afterwards_th
         with refused("database_unavailable") as failure:
             await say(host, "lost")
         assert failure.value.retry_after_s > 0
+    assert world.service.writes_refused == {"messages": 3, "reactions": 0}
     world.store.down = False
     await say(host, "Hello")
     assert heard(host) == ["Hello"]
