@@ -8,7 +8,8 @@ import pytest
 
 from signaling.till import Till
 from tests.support.api import ApiError
-from tests.support.ws import ProtocolError, WsClient
+from tests.support.waiting import until
+from tests.support.ws import ProtocolError, SocketClosed, WsClient
 
 
 class Bank:
@@ -98,8 +99,7 @@ async def test_a_session_that_ends_during_the_payment_counts_the_gift(bank, host
     await viewer.join(session_id)
     bank.hold = asyncio.Event()
     giving = asyncio.create_task(give(viewer, session_id, "coffee"))
-    while not bank.asked:
-        await asyncio.sleep(0.01)
+    await until(lambda: bool(bank.asked), "the payment is under way")
     assert (await host.call("POST", "/live/end", {"session_id": session_id}))["stats"]["gifts"] == 0
     bank.hold.set()
     await giving
@@ -159,3 +159,18 @@ async def test_a_payment_that_is_not_known(bank, served, host, viewer):
     assert "secrets" not in str(failure.value)
     served.service._till = Till(served.service._store, bank, served.service._live_room)
     assert (await give(viewer, session_id))["gift_id"] == "rose"
+
+
+async def test_who_leaves_during_the_payment_has_given_all_the_same(bank, host, viewer):
+    session_id = (await host.start(enable_gifts=True))["id"]
+    watching, socket = await WsClient.open(host, session_id), await WsClient.open(viewer, session_id)
+    bank.hold = asyncio.Event()
+    giving = asyncio.create_task(socket.request("send_gift", gift_id="rose", key="k"))
+    await until(lambda: bool(bank.asked), "the payment is under way")
+    assert (await socket.request("leave"))["type"] == "ok"
+    with pytest.raises(SocketClosed) as closed:
+        await giving
+    assert closed.value.code == 1000
+    bank.hold.set()
+    assert (await watching.wait_for("gift"))["gift"]["user_id"] == viewer.user_id
+    await watching.close()

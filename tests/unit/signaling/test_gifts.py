@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from signaling import till
 from signaling.errors import LiveError
 from signaling.gift_model import PaymentUnknown
 from signaling.model import SettingsChange
@@ -202,6 +203,21 @@ async def test_a_hook_that_hangs_does_not_hold_up_the_room(world, bank):
     await host.end()
     bank.hold.set()
     assert (await giving).user_id == viewer.identity.user_id
+
+
+async def test_a_queue_before_a_slow_hook_has_an_end(world, bank, monkeypatch):
+    monkeypatch.setattr(till, "MAX_WAITING", 2)
+    await world.host(enable_gifts=True)
+    viewer = await world.viewer("Vera")
+    bank.hold = asyncio.Event()
+    giving = [asyncio.create_task(give(viewer, key=key)) for key in ("k1", "k2")]
+    await settle()
+    with refused("payment_unavailable"):
+        await give(viewer, key="k3")
+    assert len(world.store.gifts) == 2
+    bank.hold.set()
+    await asyncio.gather(*giving)
+    await give(viewer, key="k3")
 
 
 async def test_gifts_without_a_chat(world):
