@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import ApiError, User
+from control_api.postgres import EmbeddedPostgres
+from control_api.store import Database
+from tests.api.conftest import serve
+from tests.support.api import Api, ApiError, User
+from tests.support.waiting import until
 from tests.support.ws import ProtocolError, WsClient
 
 MESSAGE = {
@@ -256,3 +260,52 @@ async def test_a_chat_goes_on_after_a_restart(served, api, host, viewer):
         assert not [e for e in client.events if e["type"] == "message" and e["message"]["text"] == "before"]
     finally:
         await client.close()
+
+
+async def test_a_database_that_is_away_costs_refusals_and_nothing_else(data_dir, static_dir):
+    postgres = EmbeddedPostgres(data_dir)
+    database = Database(await postgres.start())
+    try:
+        await database.migrate()
+        await database.connect()
+        async for served in serve(database, static_dir, dev_tokens=True):
+            async with Api(served.url) as api:
+                await _outlive(api, postgres)
+    finally:
+        await database.close()
+        await postgres.stop()
+
+
+async def _outlive(api: Api, postgres: EmbeddedPostgres) -> None:
+    host, viewer = await api.user("Hana"), await api.user("Vera")
+    session = await host.start()
+    hana, vera = await WsClient.open(host, session["id"]), await WsClient.open(viewer, session["id"])
+    await say(viewer, session, "before")
+    await postgres.stop()
+    headers = {"Authorization": f"Bearer {viewer.token}"}
+    for _ in range(3):
+        body = {"session_id": session["id"], "text": "meanwhile", "client_id": "m"}
+        async with api.http.post(f"{api.base_url}/live/send-message", json=body, headers=headers) as answer:
+            assert answer.status == 503
+            assert int(answer.headers["Retry-After"]) >= 1
+    # What needs no database goes on, and who loses the socket comes back.
+    assert (await hana.request("set_muted", kind="audio", muted=True))["type"] == "ok"
+    await vera.drop()
+    vera = await WsClient.open(viewer, session["id"], resume=vera.resume_token)
+    assert vera.welcome["resumed"]
+
+    await postgres.start()
+
+    async def again() -> bool:
+        try:
+            return bool(await say(viewer, session, "meanwhile", client_id="m"))
+        except ApiError as failure:
+            return failure.code != "database_unavailable"
+
+    await until(again, "a message after the outage")
+    await say(viewer, session, "after")
+    await hana.wait_for("message", lambda event: event["message"]["text"] == "after")
+    heard = [event["message"] for event in hana.events if event["type"] == "message"]
+    assert texts({"messages": heard}) == texts(await read(host, session)) == ["before", "meanwhile", "after"]
+    await hana.close()
+    await vera.close()
