@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from control_api.assets import schema_file
 from control_api.postgres import EmbeddedPostgres
 from control_api.store import Database
 
@@ -91,25 +93,55 @@ async def another_database_dsn(postgres_dsn: str) -> AsyncIterator[str]:
 @asynccontextmanager
 async def own_schema(postgres_dsn: str) -> AsyncIterator[str]:
     """The URL of an empty schema of the database."""
-    schema = f"test_{uuid.uuid4().hex}"
-    connection = await asyncpg.connect(postgres_dsn)
+    url = await _made_schema(postgres_dsn)
     try:
-        await connection.execute(f"create schema {schema}")
-        separator = "&" if "?" in postgres_dsn else "?"
-        yield f"{postgres_dsn}{separator}search_path={schema}"
-        await connection.execute("set client_min_messages = warning")
-        await connection.execute(f"drop schema {schema} cascade")
+        yield url
     finally:
+        await _drop([url])
+
+
+_CATALOGUE = (
+    "delete from live_gift_catalogue; "
+    + re.findall(r"insert into live_gift_catalogue [^;]*;", schema_file().read_text(encoding="utf-8"))[0]
+)
+"""Gifts as a new database has them."""
+
+
+@pytest.fixture(scope="session")
+def spare_schemas(postgres_dsn: str) -> Iterator[list[str]]:
+    """URLs of schemas with all tables and no rows, that no test uses now: to make one takes longer than most tests."""
+    spare: list[str] = []
+    yield spare
+    asyncio.run(_drop(spare))
+
+
+async def _drop(urls: list[str]) -> None:
+    for url in urls:
+        connection = await asyncpg.connect(url)
+        await connection.execute("set client_min_messages = warning")
+        await connection.execute(f"drop schema {url.rpartition('=')[2]} cascade")
         await connection.close()
 
 
 @pytest.fixture
-async def database(database_dsn: str) -> AsyncIterator[Database]:
-    """A connected pool on `database_dsn`, with the whole schema and no rows."""
-    pool = Database(database_dsn)
+async def database(postgres_dsn: str, spare_schemas: list[str]) -> AsyncIterator[Database]:
+    """A connected pool on the whole schema, without rows."""
+    url = spare_schemas.pop() if spare_schemas else await _made_schema(postgres_dsn)
+    pool = Database(url)
     await pool.migrate()
     await pool.connect()
     try:
         yield pool
     finally:
         await pool.close()
+    async with pool.owner() as connection:
+        await connection.execute(f"delete from live_sessions; delete from live_webhooks; {_CATALOGUE}")
+    spare_schemas.append(url)
+
+
+async def _made_schema(postgres_dsn: str) -> str:
+    schema = f"test_{uuid.uuid4().hex}"
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute(f"create schema {schema}")
+    await connection.close()
+    return f"{postgres_dsn}{'&' if '?' in postgres_dsn else '?'}search_path={schema}"

@@ -89,6 +89,7 @@ class Database:
                 command_timeout=COMMAND_TIMEOUT_S,
                 server_settings={"application_name": "greenroom"},
                 init=_become_nobody,
+                connection_class=_PooledConnection,
             )
             async with self._pool.acquire():
                 pass
@@ -120,8 +121,7 @@ class Database:
         else was faster with, becomes `StoreRefused`.
         """
         try:
-            async with self._connection() as connection, connection.transaction():
-                await connection.execute(speak_as(caller))
+            async with self._connection() as connection, _transaction(connection, speak_as(caller)):
                 yield connection
         except asyncpg.InsufficientPrivilegeError as error:
             raise StoreRefused("forbidden") from error
@@ -187,6 +187,28 @@ def speak_as(caller: Identity | None) -> str:
         f"set local role {role}; "
         f"select set_config('request.jwt.claims', convert_from(decode('{claims}', 'hex'), 'utf8'), true)"
     )
+
+
+class _PooledConnection(asyncpg.Connection):  # type: ignore[misc]
+    """Goes back into the pool without a word: everything that a transaction sets ends with it."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+@asynccontextmanager
+async def _transaction(connection: asyncpg.Connection, first: str) -> AsyncIterator[None]:
+    """Like `Connection.transaction`, with the first statement in the round trip that begins it."""
+    try:
+        await connection.execute(f"begin; {first}")
+        yield
+    except BaseException:
+        try:
+            await connection.execute("rollback")
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            connection.terminate()
+        raise
+    await connection.execute("commit")
 
 
 async def _become_nobody(connection: asyncpg.Connection) -> None:

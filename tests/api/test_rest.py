@@ -23,7 +23,7 @@ SESSION = {
 }
 PARTICIPANT = {
     *("id", "user_id", "name", "role", "connected", "joined_at", "audio_muted", "video_muted"),
-    *("audio_locked", "video_locked", "sources"),
+    *("audio_locked", "video_locked", "chat_silenced", "sources"),
 }
 
 
@@ -162,7 +162,7 @@ async def test_no_dev_tokens_where_a_secret_is_configured(database, static_dir):
 
 # Refusals
 
-EVERY = [(route.method, route.path.replace("{id}", str(uuid.uuid4()))) for route in ROUTES if route.token]
+EVERY = [(route.method, re.sub(r"\{\w+\}", str(uuid.uuid4()), route.path)) for route in ROUTES if route.token]
 
 
 @pytest.mark.parametrize(("method", "path"), EVERY)
