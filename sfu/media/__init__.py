@@ -25,11 +25,13 @@ Per wake-up of the socket:
                        unprotect in place
                        reason = publisher.receive(slot, HEADROOM, plain_length, now, batch)
                        (a reason that is not None is the name under which the packet is counted as not forwarded)
-    per SRTCP datagram, decrypted and parsed: publisher.on_rtcp(packets, now) and
+    per SRTCP datagram, decrypted: subscriber.on_reports(reports, now) where `sfu.rtp.reports` could read it and the
+                       peer publishes nothing; otherwise parsed: publisher.on_rtcp(packets, now) and
                        actions = subscriber.on_rtcp(packets, now); for producer in actions.keyframe_requests:
                        producer.request_keyframe(now); retransmissions += actions.retransmissions
     for rows in egress.build(batch, now): protect and send rows 0..rows-1 of `egress.data` (`egress.length`, and
-                       `egress.port`, the destination's index in `ports`); the batch is empty afterwards
+                       `egress.ports()`, the destination's index in `ports`, or `egress.blocks`, which tells the same
+                       without a look at each row); the batch is empty afterwards
     for rows in egress.build_retransmissions(retransmissions, now): the same
     Between two recvmmsg of one wake-up nothing may take the rows away again: receive at most `pool.slots` datagrams
     before `build`.

@@ -81,7 +81,7 @@ class SentStatistics:
         """Seconds from sending to feedback, smoothed; contains the receiver's feedback interval."""
 
     def note_feedback(self, base_seq: int, status_count: int, received: int, newest_index: int, now: float) -> bool:
-        """Take what `sfu.rtp.twcc.TwccReport` tells. False when it is about packets that were never sent, or too long
+        """Take what a `TwccReport` tells. False when it is about packets that were never sent, or too long
         ago: then it is ignored."""
         next_seq = self._ports.next_of(self._port)
         first = next_seq + ((base_seq - next_seq + 0x8000) & 0xFFFF) - 0x8000

@@ -8,7 +8,6 @@ ICE agent believes that. The price is that an address which appears later is ser
 from __future__ import annotations
 
 import errno
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
@@ -20,14 +19,12 @@ from sfu.rtp.packet import MIN_RTCP_LEN, RTCP_TYPES
 
 from . import stun
 from .address import AddressKey, format_address, host_and_port
+from .binding import bind_sockets
 from .classify import KINDS, Kind
 from .destinations import NAME_STRIDE, NOWHERE, DestinationTable
 from .ice import IceLite
 from .interfaces import expand_hosts
-from .mmsg import socket_class
 from .udp import SameForAll, UdpSocket
-
-logger = logging.getLogger(__name__)
 
 IceEvent = Literal["selected", "consent_restored"]
 
@@ -133,7 +130,7 @@ class PortMux:
         expanded = expand_hosts(hosts)
         for attempt in range(_PORT_ATTEMPTS):
             try:
-                return cls(_bind(expanded, named, port, drops, max_batch), drops)
+                return cls(bind_sockets(expanded, named, port, drops, max_batch), drops)
             except OSError as exc:
                 if port or exc.errno != errno.EADDRINUSE or attempt == _PORT_ATTEMPTS - 1:
                     raise
@@ -390,25 +387,3 @@ class PortMux:
             return False
         self._error_replies -= 1
         return True
-
-
-def _bind(
-    hosts: Sequence[str], named: frozenset[str], port: int, drops: dict[str, int], max_batch: int
-) -> list[UdpSocket]:
-    """One socket for each host, all on one port. Addresses that nobody named may fail (IPv6 still tentative, for
-    one)."""
-    sockets: list[UdpSocket] = []
-    failure: OSError | None = None
-    for host in hosts:
-        try:
-            sockets.append(socket_class()(host, sockets[0].port if sockets else port, drops, max_batch))
-        except OSError as exc:
-            failure = exc
-            if host in named or exc.errno == errno.EADDRINUSE:
-                for socket in sockets:
-                    socket.close()
-                raise
-            logger.warning("cannot use the local address %s: %s", host, exc.strerror)
-    if not sockets:
-        raise failure or OSError(errno.EADDRNOTAVAIL, "there is no local address")
-    return sockets

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from .packet import Buffer
 from .rtcp_header import PT_RR, PT_RTPFB
-from .twcc import FMT_TWCC, count_statuses
+from .twcc import FMT_TWCC
+from .twcc_report import count_statuses
 
 ReportFields = tuple[int, int, int, int, int, int]
 """The six words of a report block (RFC 3550 section 6.4.1); `ReportBlock.parse` reads them."""
@@ -32,7 +33,7 @@ class Reports(NamedTuple):
     status_count: int = 0
     received: int = 0
     newest_index: int = -1
-    """As in `sfu.rtp.twcc.TwccReport`."""
+    """As in `sfu.rtp.twcc_report.TwccReport`."""
 
 
 def parse_reports(data: Buffer) -> Reports | None:

@@ -25,7 +25,8 @@ from .rtcp_header import (
     pack_words,
     serialise_compound,
 )
-from .twcc import FMT_TWCC, TwccReport
+from .twcc import FMT_TWCC
+from .twcc_report import TwccReport
 
 __all__ = [
     "Bye",

@@ -8,13 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from .packet import Buffer
 from .rtcp_header import (
     FEEDBACK_SSRCS_LEN,
     PT_RTPFB,
     RTCP_HEADER_LEN,
     pack_feedback,
-    pack_packet,
     pack_words,
     parse_feedback_ssrcs,
 )
@@ -28,24 +26,21 @@ REFERENCE_TIME_MODULUS: Final = 1 << 24
 MAX_FEEDBACK_LEN: Final = 1200
 """Bytes that a feedback packet may have, to stay inside one datagram together with SRTCP's and other headers."""
 
-_FIXED: Final = struct.Struct("!HHI")
-_FIXED_END: Final = FEEDBACK_SSRCS_LEN + _FIXED.size
+FIXED: Final = struct.Struct("!HHI")
+FIXED_END: Final = FEEDBACK_SSRCS_LEN + FIXED.size
 _MAX_STATUSES: Final = 0xFFFF
 
 _FITTING: Final = 512
 """A report on so many numbers is never too long: two bytes for each delta, and for each seven symbols."""
 
 _LOST: Final = 0
-_SMALL: Final = 1
-_LARGE: Final = 2
-_RESERVED: Final = 3
+SMALL: Final = 1
+LARGE: Final = 2
+RESERVED: Final = 3
 
-_MAX_RUN: Final = 0x1FFF
-_SMALL_RUN: Final = 0x2000
-_LARGE_RUN: Final = 0x4000
-"""Where run-length chunks of these symbols begin."""
-_ONE_BIT_SYMBOLS: Final = 14
-_TWO_BIT_SYMBOLS: Final = 7
+MAX_RUN: Final = 0x1FFF
+ONE_BIT_SYMBOLS: Final = 14
+TWO_BIT_SYMBOLS: Final = 7
 
 Arrival = tuple[int, int]
 """(ext_seq, arrival_us) when building, (seq, arrival_us) when parsed."""
@@ -86,9 +81,9 @@ class TwccFeedback:
         The work is bounded by the length of `body`, not by the number of packets that it reports lost.
         """
         sender_ssrc, media_ssrc = parse_feedback_ssrcs(body)
-        if len(body) < _FIXED_END:
+        if len(body) < FIXED_END:
             raise ValueError("transport-cc feedback is truncated")
-        base_seq, status_count, word = _FIXED.unpack_from(body, FEEDBACK_SSRCS_LEN)
+        base_seq, status_count, word = FIXED.unpack_from(body, FEEDBACK_SSRCS_LEN)
         if status_count == 0:
             raise ValueError("transport-cc feedback reports on no packet")
         received, offset = _parse_statuses(body, status_count)
@@ -102,109 +97,10 @@ class TwccFeedback:
             raise ValueError("transport-cc feedback reports on no packet, or its count is out of range")
         runs, deltas = _encode(self)
         word = self.reference_time << 8 | self.feedback_count
-        fci = pack_words(_FIXED, self.base_seq, self.status_count, word)
+        fci = pack_words(FIXED, self.base_seq, self.status_count, word)
         fci += _pack_chunks(runs) + deltas
         # Zeros without the P bit, as the draft has them: some receivers refuse padding that is no multiple of four.
         return pack_feedback(FMT_TWCC, PT_RTPFB, self.sender_ssrc, self.media_ssrc, fci + bytes(-len(fci) % 4))
-
-
-@dataclass(slots=True)
-class TwccReport:
-    """A feedback packet that was received, its arrival times still unread.
-
-    A server with a thousand subscribers gets ten thousand of these a second, and mostly wants to know how much arrived.
-    (Not frozen for the same reason: to make a frozen one takes four times as long.)
-    """
-
-    sender_ssrc: int
-    media_ssrc: int
-    base_seq: int
-    status_count: int
-    """1-65535."""
-    received: int
-    """How many of them arrived."""
-    newest_index: int
-    """Of the last one that arrived, counted from `base_seq`; -1 when none did."""
-    body: bytes
-
-    def read(self) -> TwccFeedback:
-        """All of it. Raises ValueError when a delta is malformed."""
-        return TwccFeedback.parse_body(self.body)
-
-    def to_bytes(self) -> bytes:
-        """As it came, without what padding it had."""
-        return pack_packet(FMT_TWCC, PT_RTPFB, self.body + bytes(-len(self.body) % 4))
-
-    @classmethod
-    def parse_body(cls, body: bytes) -> Self:
-        """From what stands behind the RTCP header. Raises ValueError when it is truncated or uses reserved symbols.
-
-        The work is bounded by the number of status chunks in `body`.
-        """
-        sender_ssrc, media_ssrc = parse_feedback_ssrcs(body)
-        if len(body) < _FIXED_END:
-            raise ValueError("transport-cc feedback is truncated")
-        base_seq, status_count, _ = _FIXED.unpack_from(body, FEEDBACK_SSRCS_LEN)
-        if status_count == 0:
-            raise ValueError("transport-cc feedback reports on no packet")
-        received, newest = count_statuses(body, _FIXED_END, len(body), status_count)
-        return cls(sender_ssrc, media_ssrc, base_seq, status_count, received, newest, body)
-
-
-def count_statuses(data: Buffer, offset: int, end: int, status_count: int) -> tuple[int, int]:
-    """(how many arrived, index of the last that did or -1), told by the status chunks from `offset` on; deltas reach to
-    `end`.
-
-    Raises ValueError when chunks or deltas are missing, or a symbol is reserved.
-    """
-    index, received, newest, delta_bytes = 0, 0, -1, 0
-    while index < status_count:
-        if offset + 2 > end:
-            raise ValueError("transport-cc status chunks are truncated")
-        chunk = data[offset] << 8 | data[offset + 1]
-        offset += 2
-        if _SMALL_RUN <= chunk < _LARGE_RUN:
-            # Packets that came regularly, which is what most chunks tell.
-            count = chunk & _MAX_RUN
-            if count > status_count - index:
-                count = status_count - index
-            received += count
-            delta_bytes += count
-            index += count
-            if count:
-                newest = index - 1
-            continue
-        count, small, large, last = _count_symbols(chunk, status_count - index)
-        received += small + large
-        delta_bytes += small + 2 * large
-        if last >= 0:
-            newest = index + last
-        index += count
-    if offset + delta_bytes > end:
-        raise ValueError("transport-cc feedback has fewer deltas than packets received")
-    return received, newest
-
-
-def _count_symbols(chunk: int, left: int) -> tuple[int, int, int, int]:
-    """(symbols of a chunk, at most `left`; small deltas; large deltas; index of the last that arrived, or -1)."""
-    if chunk < 0x8000:
-        count, symbol = min(chunk & _MAX_RUN, left), chunk >> 13
-        if symbol == _RESERVED:
-            raise ValueError("transport-cc status symbol is reserved")
-        arrived = count if symbol else 0
-        return count, arrived if symbol == _SMALL else 0, arrived if symbol == _LARGE else 0, arrived - 1
-    if not chunk & 0x4000:
-        count = min(_ONE_BIT_SYMBOLS, left)
-        bits = (chunk & 0x3FFF) >> _ONE_BIT_SYMBOLS - count
-        return count, bits.bit_count(), 0, count - (bits & -bits).bit_length() if bits else -1
-    count = min(_TWO_BIT_SYMBOLS, left)
-    bits = (chunk & 0x3FFF) >> 2 * (_TWO_BIT_SYMBOLS - count)
-    small, large = bits & 0x1555, bits >> 1 & 0x1555
-    if small & large:
-        raise ValueError("transport-cc status symbol is reserved")
-    either = small | large
-    last = count - 1 - ((either & -either).bit_length() - 1) // 2 if either else -1
-    return count, small.bit_count(), large.bit_count(), last
 
 
 def build_feedback(
@@ -260,7 +156,7 @@ def _fitting(group: list[Arrival], expected: int | None) -> Iterator[list[Arriva
         yield group
         return
     runs, deltas = _encode(_make_feedback(group, expected))
-    size = RTCP_HEADER_LEN + _FIXED_END + len(_pack_chunks(runs)) + len(deltas)
+    size = RTCP_HEADER_LEN + FIXED_END + len(_pack_chunks(runs)) + len(deltas)
     if size <= MAX_FEEDBACK_LEN - 3:
         yield group
         return
@@ -305,10 +201,10 @@ def _encode(feedback: TwccFeedback) -> tuple[list[_Run], bytes]:
         if index > expected_index:
             _extend(runs, _LOST, index - expected_index)
         if 0 <= delta <= 0xFF:
-            _extend(runs, _SMALL, 1)
+            _extend(runs, SMALL, 1)
             deltas.append(delta)
         elif -0x8000 <= delta <= 0x7FFF:
-            _extend(runs, _LARGE, 1)
+            _extend(runs, LARGE, 1)
             deltas += delta.to_bytes(2, signed=True)
         else:
             raise ValueError("receive delta does not fit into 16 bits")
@@ -329,7 +225,7 @@ def _encode_regular(feedback: TwccFeedback) -> tuple[list[_Run], bytes] | None:
     ticks = [arrival_us // TICK_US for _, arrival_us in arrivals]
     ahead = map(operator.sub, ticks, [feedback.reference_time * (REFERENCE_TIME_US // TICK_US), *ticks])
     try:
-        return [[_SMALL, count]], bytes(ahead)
+        return [[SMALL, count]], bytes(ahead)
     except ValueError:
         return None
 
@@ -348,8 +244,8 @@ def _pack_chunks(runs: list[_Run]) -> bytes:
     left = runs[0][1]
     while True:
         symbol = runs[position][0]
-        if left >= _ONE_BIT_SYMBOLS or position == len(runs) - 1:
-            taken = min(left, _MAX_RUN)
+        if left >= ONE_BIT_SYMBOLS or position == len(runs) - 1:
+            taken = min(left, MAX_RUN)
             chunk = symbol << 13 | taken
         else:
             chunk, taken = _vector_chunk(_window(runs, position, left))
@@ -366,18 +262,18 @@ def _pack_chunks(runs: list[_Run]) -> bytes:
 def _window(runs: list[_Run], position: int, left: int) -> list[int]:
     """The next symbols, as many as the longest vector holds."""
     window = [runs[position][0]] * left
-    while len(window) < _ONE_BIT_SYMBOLS and position + 1 < len(runs):
+    while len(window) < ONE_BIT_SYMBOLS and position + 1 < len(runs):
         position += 1
         symbol, count = runs[position]
-        window += [symbol] * min(count, _ONE_BIT_SYMBOLS - len(window))
+        window += [symbol] * min(count, ONE_BIT_SYMBOLS - len(window))
     return window
 
 
 def _vector_chunk(window: list[int]) -> tuple[int, int]:
     """(chunk, symbols taken). A vector longer than what is left is filled with zeros, which readers ignore."""
-    bits, capacity, chunk = 1, _ONE_BIT_SYMBOLS, 0x8000
-    if _LARGE in window:
-        bits, capacity, chunk = 2, _TWO_BIT_SYMBOLS, 0xC000
+    bits, capacity, chunk = 1, ONE_BIT_SYMBOLS, 0x8000
+    if LARGE in window:
+        bits, capacity, chunk = 2, TWO_BIT_SYMBOLS, 0xC000
     taken = window[:capacity]
     for index, symbol in enumerate(taken):
         chunk |= symbol << bits * (capacity - 1 - index)
@@ -387,14 +283,14 @@ def _vector_chunk(window: list[int]) -> tuple[int, int]:
 def _parse_statuses(body: bytes, status_count: int) -> tuple[list[tuple[int, int]], int]:
     """(index, symbol) of each packet received, and where the deltas begin."""
     received: list[tuple[int, int]] = []
-    index, offset, size = 0, _FIXED_END, len(body)
+    index, offset, size = 0, FIXED_END, len(body)
     while index < status_count:
         if offset + 2 > size:
             raise ValueError("transport-cc status chunks are truncated")
         chunk = body[offset] << 8 | body[offset + 1]
         offset += 2
         if chunk < 0x8000:
-            symbol, count = chunk >> 13, min(chunk & _MAX_RUN, status_count - index)
+            symbol, count = chunk >> 13, min(chunk & MAX_RUN, status_count - index)
             # A received packet has at least one byte of delta: checked here, so that a few bytes can't ask for
             # tens of thousands of entries.
             if symbol != _LOST and len(received) + count > size - offset:
@@ -402,7 +298,7 @@ def _parse_statuses(body: bytes, status_count: int) -> tuple[list[tuple[int, int
             if symbol != _LOST:
                 received += [(index + step, symbol) for step in range(count)]
         else:
-            bits, count = (2, _TWO_BIT_SYMBOLS) if chunk & 0x4000 else (1, _ONE_BIT_SYMBOLS)
+            bits, count = (2, TWO_BIT_SYMBOLS) if chunk & 0x4000 else (1, ONE_BIT_SYMBOLS)
             for step in range(min(count, status_count - index)):
                 symbol = chunk >> bits * (count - 1 - step) & bits * 2 - 1
                 if symbol != _LOST:
@@ -416,12 +312,12 @@ def _parse_deltas(
 ) -> tuple[Arrival, ...]:
     arrivals: list[Arrival] = []
     for index, symbol in received:
-        if symbol == _RESERVED:
+        if symbol == RESERVED:
             raise ValueError("transport-cc status symbol is reserved")
         delta = body[offset : offset + symbol]
         if len(delta) < symbol:
             raise ValueError("transport-cc receive deltas are truncated")
-        arrival_us += int.from_bytes(delta, signed=symbol == _LARGE) * TICK_US
+        arrival_us += int.from_bytes(delta, signed=symbol == LARGE) * TICK_US
         arrivals.append((base_seq + index & 0xFFFF, arrival_us))
         offset += symbol
     return tuple(arrivals)

@@ -24,7 +24,7 @@ from aiortc import (
 )
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
 
-from sfu.net import mux as mux_module
+from sfu.net import binding
 from sfu.net.dtls import DtlsEndpoint, DtlsRole, DtlsState, fingerprint, generate_certificate
 from sfu.net.mux import Endpoint, IceEvent, PortMux
 from sfu.net.srtp import RowPointers, SrtpInbound, SrtpOutbound, protect_rows
@@ -224,7 +224,7 @@ async def test_connects_and_carries_media_both_ways(setup: Connected, role: Dtls
 async def test_the_portable_socket_connects_too(setup: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
     host = setup.server.mux.sockets[0].host
     setup.server.close()
-    monkeypatch.setattr(mux_module, "socket_class", lambda: UdpSocket)
+    monkeypatch.setattr(binding, "socket_class", lambda: UdpSocket)
     other = Connected(Server(host))
     assert type(other.server.mux.sockets[0]) is UdpSocket
     await other.client.connect("server")

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sfu.net.ice import CONSENT_S, IceLite
-from sfu.net.mux import Endpoint, IceEvent, Path, PortMux
+from sfu.net.mux import Endpoint, Group, IceEvent, Path, PortMux
 
 COLUMN = 16
 STRIDE = 1600
@@ -301,6 +301,60 @@ def test_rows_for_several_sockets_and_for_nobody(bench: Bench) -> None:
     assert [six.recv(100)[0] for _ in range(2)] == [2, 4]
     assert bench.drops == {"send_no_address": 1}
     assert bench.mux.send_rows(matrix, np.arange(0), COLUMN, np.zeros(0, np.int32), np.arange(0)) == 0
+
+
+def block_to(bench: Bench, group: Group, consumers: int) -> int:
+    """Two packets for each endpoint of a group; the first byte tells the row."""
+    matrix = np.arange(2 * consumers, dtype=np.uint8)[:, None].repeat(STRIDE, axis=1)
+    lengths = np.full(2 * consumers, 20, np.int32)
+    return bench.mux.send_blocks(matrix, lengths, [(group, 0, consumers, [10, 10])])
+
+
+def test_blocks_follow_endpoints_wherever_they_go(bench: Bench) -> None:
+    endpoints = [bench.endpoint() for _ in range(2)]
+    first, second, moved = bench.peer(), bench.peer(), bench.peer()
+    bench.check(first, endpoints[0])
+    bench.check(second, endpoints[1])
+    group = Group(np.array([endpoint.slot for endpoint in endpoints]))
+    assert block_to(bench, group, 2) == 4
+    assert [peer.recv(100)[0] for peer in (first, first, second, second)] == [0, 1, 2, 3]
+    bench.check(moved, endpoints[1], nominate=True)
+    assert block_to(bench, group, 2) == 4
+    assert [peer.recv(100)[0] for peer in (first, first, moved, moved)] == [0, 1, 2, 3]
+    assert is_silent(second)
+    for _ in range(600):
+        bench.endpoint()
+    assert block_to(bench, group, 2) == 4
+    assert [peer.recv(100)[0] for peer in (first, first, moved, moved)] == [0, 1, 2, 3]
+    bench.mux.unregister(endpoints[0])
+    assert block_to(bench, group, 2) == 2
+    assert [moved.recv(100)[0] for _ in range(2)] == [2, 3]
+    assert is_silent(first)
+    assert bench.drops == {"send_no_address": 2}
+
+
+@pytest.mark.usefixtures("ipv6")
+def test_blocks_for_several_sockets(bench: Bench) -> None:
+    endpoints = [bench.endpoint() for _ in range(2)]
+    four, six = bench.peer("127.0.0.1"), bench.peer("::1")
+    bench.check(four, endpoints[0])
+    bench.check(six, endpoints[1])
+    group = Group(np.array([endpoint.slot for endpoint in endpoints]))
+    assert block_to(bench, group, 2) == 4
+    assert [peer.recv(100)[0] for peer in (four, four, six, six)] == [0, 1, 2, 3]
+
+
+def test_a_check_that_comes_again_is_answered_and_renews_consent(bench: Bench) -> None:
+    endpoint, peer, stranger = bench.endpoint(), bench.peer(), bench.peer()
+    for _ in range(3):
+        bench.check(peer, endpoint)
+        bench.now += CONSENT_S - 1
+    assert bench.mux.expire_consent(bench.now) == []
+    bench.check(stranger, endpoint, nominate=True)
+    bench.check(peer, endpoint, nominate=False)
+    assert bench.mux.send(endpoint, b"x")
+    assert stranger.recv(10) == b"x"
+    assert not bench.drops
 
 
 @pytest.mark.usefixtures("ipv6")

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfu.rtp.rtcp import parse_compound
-from sfu.rtp.twcc import MAX_FEEDBACK_LEN, TwccFeedback, TwccReport, build_feedback
+from sfu.rtp.twcc import MAX_FEEDBACK_LEN, TwccFeedback, build_feedback
+from sfu.rtp.twcc_report import TwccReport
 
 STARTS = [0, 1, 32767, 32768, 65534, 65535]
 
