@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sfu.rtp.extensions import ExtensionMap
 from sfu.rtp.packet import RtpHeader
 from sfu.rtp.parameters import Codec
 from sfu.rtp.payload import is_keyframe, red_primary, rewrite_red_payload_types
@@ -53,6 +52,8 @@ class ReceivedPacket:
     packet: memoryview
     """The whole packet in its row."""
     header: RtpHeader
+    canonical: bytes
+    """The canonical header, which takes the place of its own."""
     codec: Codec
     seq: int
     """The original's, where it came by RTX."""
@@ -61,9 +62,7 @@ class ReceivedPacket:
     repaired: bool
 
 
-def take(
-    pool: PacketPool, extensions: ExtensionMap, route: Route, received: ReceivedPacket, now: float, batch: ForwardBatch
-) -> str | None:
+def take(pool: PacketPool, route: Route, received: ReceivedPacket, now: float, batch: ForwardBatch) -> str | None:
     """Make the packet canonical, account for it and put it into the batch. Returns why it is not forwarded.
 
     The packet must be no duplicate.
@@ -71,11 +70,7 @@ def take(
     stream, producer, codec, header = route.stream, route.producer, received.codec, received.header
     row = pool.rows[received.slot]
     payload = row[received.payload : received.end - header.padding_len]
-    try:
-        canonical = extensions.canonicalise(received.packet, header)
-    except ValueError:
-        return DROP_MALFORMED
-    start = received.payload - len(canonical)
+    start = received.payload - len(received.canonical)
     if start < 0 or received.end - start > MAX_PACKET_LEN:
         return DROP_TOO_LONG
     if codec.mime_type == RED_MIME_TYPE and payload:
@@ -84,7 +79,7 @@ def take(
         except ValueError:
             return DROP_MALFORMED_RED
     # Sequence number and SSRC stay as they came: the fan-out writes every consumer's own.
-    row[start : received.payload] = canonical
+    row[start : received.payload] = received.canonical
     row[start + 1] = header.marker << 7 | codec.payload_type
     ext_seq = _account(route, received, now)
     pool.assign(received.slot, stream.id, ext_seq, start, received.payload, received.end)

@@ -157,7 +157,7 @@ class Publisher:
         packet = self._pool.rows[slot][offset : offset + length]
         try:
             header = parse_header(packet)
-            values = self._extensions.read(packet, header)
+            values, canonical = self._extensions.translate(packet, header)
         except ValueError:
             return DROP_MALFORMED
         self._note_arrival(header, values, length, now)
@@ -165,13 +165,13 @@ class Publisher:
         if isinstance(route, str):
             return route
         if route.is_rtx:
-            return self._receive_rtx(route, slot, offset, packet, header, now, batch)
+            return self._receive_rtx(route, slot, offset, packet, header, canonical, now, batch)
         codec = route.producer.codecs.get(header.payload_type)
         if codec is None:
             return DROP_UNKNOWN_PAYLOAD_TYPE
         payload, end = offset + header.header_len, offset + length
-        received = ReceivedPacket(slot, packet, header, codec, header.seq, payload, end, False)
-        return take(self._pool, self._extensions, route, received, now, batch)
+        received = ReceivedPacket(slot, packet, header, canonical, codec, header.seq, payload, end, False)
+        return take(self._pool, route, received, now, batch)
 
     def _receive_rtx(
         self,
@@ -180,6 +180,7 @@ class Publisher:
         offset: int,
         packet: memoryview,
         header: RtpHeader,
+        canonical: bytes,
         now: float,
         batch: ForwardBatch,
     ) -> str | None:
@@ -201,11 +202,11 @@ class Publisher:
             return DROP_DUPLICATE
         own_payload, end = offset + header.header_len + 2, offset + len(packet)
         self._repairs["rtx_received"] += 1
-        received = ReceivedPacket(slot, packet, header, codec, seq, own_payload, end, True)
-        return take(self._pool, self._extensions, route, received, now, batch)
+        received = ReceivedPacket(slot, packet, header, canonical, codec, seq, own_payload, end, True)
+        return take(self._pool, route, received, now, batch)
 
     def _note_arrival(self, header: RtpHeader, values: IngressValues, size: int, now: float) -> None:
-        if math.isinf(self._next_report):
+        if self._next_report == math.inf:
             self._next_report = now + REPORT_INTERVAL
         if self._arrivals is not None and values.transport_cc_seq is not None:
             self._arrivals.note(values.transport_cc_seq, now)

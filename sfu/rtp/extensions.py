@@ -164,6 +164,10 @@ class _Plan:
     repaired_rid: slice | None
     audio_level: int | None
 
+    def applies(self, block: bytes) -> bool:
+        """To a block of the same profile and length."""
+        return self.signature(block) == self.expected
+
 
 class ExtensionMap:
     """Translates one publisher connection's header extensions to canonical ids, and reads what the server needs.
@@ -181,8 +185,8 @@ class ExtensionMap:
         for received in received_extensions:
             self._add(received)
         self._plans: dict[tuple[int, int], list[_Plan]] = {}
-        self._last: tuple[int, bytes, _Plan] | None = None
-        """Each packet's block is read, and then rewritten."""
+        self._last: tuple[int, int, _Plan] | None = None
+        """Profile, length of the block, and plan of the last packet."""
         self._drops = drops
 
     def _add(self, received: ReceivedHeaderExtension) -> None:
@@ -202,16 +206,31 @@ class ExtensionMap:
         Its length is a multiple of four, at least 24. It can be longer than the header that it replaces. The P bit
         stays set when the packet has padding. Raises ValueError when the extension block is malformed.
         """
+        return self._rewrite(packet, header, *self._block(packet, header))
+
+    def read(self, packet: Buffer, header: RtpHeader) -> IngressValues:
+        """The values that speak about the connection, and the audio level.
+
+        Raises ValueError when the extension block is malformed or an identifier is not ASCII.
+        """
+        return _values(*self._block(packet, header))
+
+    def translate(self, packet: Buffer, header: RtpHeader) -> tuple[IngressValues, bytes]:
+        """What `read` and `canonicalise` give."""
+        plan, block = self._block(packet, header)
+        return _values(plan, block), self._rewrite(packet, header, plan, block)
+
+    def _block(self, packet: Buffer, header: RtpHeader) -> tuple[_Plan, bytes]:
+        """The extension block, empty where there is none that could be negotiated, and what to do with it."""
         profile = header.extension_profile
-        block = b""
-        if profile is None:
-            profile = ONE_BYTE_PROFILE
-        elif profile != ONE_BYTE_PROFILE and not is_two_byte_profile(profile):
+        if profile is None or not _is_known_profile(profile):
+            return self._plan(b"", ONE_BYTE_PROFILE), b""
+        block = bytes(packet[header.extension_offset : header.extension_offset + header.extension_len])
+        return self._plan(block, profile), block
+
+    def _rewrite(self, packet: Buffer, header: RtpHeader, plan: _Plan, block: bytes) -> bytes:
+        if not block and header.extension_profile is not None and not _is_known_profile(header.extension_profile):
             self._drops[DROP_PROFILE] += 1
-            profile = ONE_BYTE_PROFILE
-        else:
-            block = bytes(packet[header.extension_offset : header.extension_offset + header.extension_len])
-        plan = self._plan(block, profile)
         if plan.collisions:
             self._drops[DROP_COLLISION] += plan.collisions
         parts = [_FIRST_BYTE[packet[0]], packet[1:FIXED_HEADER_LEN], plan.prefix]
@@ -220,37 +239,13 @@ class ExtensionMap:
         parts.append(plan.padding)
         return b"".join(parts)
 
-    def read(self, packet: Buffer, header: RtpHeader) -> IngressValues:
-        """The values that speak about the connection, and the audio level.
-
-        Raises ValueError when the extension block is malformed or an identifier is not ASCII.
-        """
-        values = IngressValues()
-        profile = header.extension_profile
-        if profile is None or (profile != ONE_BYTE_PROFILE and not is_two_byte_profile(profile)):
-            return values
-        block = bytes(packet[header.extension_offset : header.extension_offset + header.extension_len])
-        plan = self._plan(block, profile)
-        if plan.transport_cc is not None:
-            values.transport_cc_seq = int.from_bytes(block[plan.transport_cc])
-        if plan.abs_send_time is not None:
-            values.abs_send_time = int.from_bytes(block[plan.abs_send_time])
-        if plan.audio_level is not None:
-            values.audio_level = block[plan.audio_level]
-        if plan.mid is not None:
-            values.mid = block[plan.mid].decode("ascii")
-        if plan.rid is not None:
-            values.rid = block[plan.rid].decode("ascii")
-        if plan.repaired_rid is not None:
-            values.repaired_rid = block[plan.repaired_rid].decode("ascii")
-        return values
-
     def _plan(self, block: bytes, profile: int) -> _Plan:
+        # Neighbours mostly differ in their transport-cc number only, and therefore have one plan.
         last = self._last
-        if last is not None and last[1] == block and last[0] == profile:
+        if last is not None and last[0] == profile and last[1] == len(block) and last[2].applies(block):
             return last[2]
         plan = self._find_plan(block, profile)
-        self._last = (profile, block, plan)
+        self._last = (profile, len(block), plan)
         return plan
 
     def _find_plan(self, block: bytes, profile: int) -> _Plan:
@@ -258,7 +253,7 @@ class ExtensionMap:
         plans = self._plans.get(key)
         if plans is not None:
             for plan in plans:
-                if plan.signature(block) == plan.expected:
+                if plan.applies(block):
                     return plan
         plan = self._make_plan(block, profile)
         if plans is None:
@@ -303,6 +298,21 @@ class ExtensionMap:
             repaired_rid=_value_slice(own, REPAIRED_RID_URI),
             audio_level=None if audio_level is None else audio_level.start,
         )
+
+
+def _is_known_profile(profile: int) -> bool:
+    return profile == ONE_BYTE_PROFILE or is_two_byte_profile(profile)
+
+
+def _values(plan: _Plan, block: bytes) -> IngressValues:
+    return IngressValues(
+        None if plan.transport_cc is None else int.from_bytes(block[plan.transport_cc]),
+        None if plan.abs_send_time is None else int.from_bytes(block[plan.abs_send_time]),
+        None if plan.mid is None else block[plan.mid].decode("ascii"),
+        None if plan.rid is None else block[plan.rid].decode("ascii"),
+        None if plan.repaired_rid is None else block[plan.repaired_rid].decode("ascii"),
+        None if plan.audio_level is None else block[plan.audio_level],
+    )
 
 
 _READ_URIS: Final = HOP_BY_HOP_URIS | {AUDIO_LEVEL_URI}
