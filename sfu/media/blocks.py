@@ -24,9 +24,9 @@ STAGED: Final = 128
 """Packets of a block at most."""
 
 FEW_SINGLE: Final = 6
-FEW_ROWS: Final = 16
-"""Up to here rows are written one by one: those of one packet (6), and of several, whose columns take more operations
-(`python -m bench.wakeups --crossover`)."""
+FEW_ROWS: Final = 20
+"""Up to here rows are written one by one: those of one packet, and of several, whose columns take more operations.
+`python -m bench.hotpath --crossover` finds 6 and 18; between other work columns lose a little more than there."""
 
 _PADDING_BIT: Final = 0x20
 _WIDTH_STEP: Final = 64

@@ -44,7 +44,7 @@ class FanoutTable:
         self.bytes = np.zeros(size, dtype=np.int64)
         """RTP bytes sent, headers included."""
         self.removals = 0
-        """Changes when a row is freed: until then no row of an `Audience` changes."""
+        """How many rows were freed so far."""
 
     def _grow(self) -> None:
         size = len(self.ssrc)
@@ -134,7 +134,8 @@ class Audience:
 
     def accepting(self, payload_type: int) -> Audience:
         """Those that negotiated it: this audience itself where all did."""
-        if self._removals != self._table.removals:
+        # Consumers leave their stream before their rows are freed, so it is only what was queued that may hold one.
+        if self._retired and self._removals != self._table.removals:
             self._gather()
         if payload_type in self._all_accept:
             return self

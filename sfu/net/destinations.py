@@ -31,7 +31,7 @@ class DestinationTable:
         self.keys: list[AddressKey] = [0] * _FIRST_CAPACITY
         self.names_pointer = self.names.ctypes.data
         self.changes = 0
-        """Counts what may change where a slot leads."""
+        """Counts what changes `socket_of` of a slot in use, or moves `names`. (An address is changed in place.)"""
         # The slot that was free for the longest time comes first, so that a stale slot somewhere rarely hits anybody.
         self._free = deque(range(_FIRST_CAPACITY))
 
@@ -51,13 +51,15 @@ class DestinationTable:
         name = sockaddr(key)
         self.names[slot, : len(name)] = np.frombuffer(name, np.uint8)
         self.keys[slot] = key
-        self.socket_of[slot] = socket_index
-        self.changes += 1
+        if self.socket_of[slot] != socket_index:
+            self.socket_of[slot] = socket_index
+            self.changes += 1
 
     def clear(self, slot: int) -> None:
         """Send the slot's datagrams nowhere."""
-        self.socket_of[slot] = NOWHERE
-        self.changes += 1
+        if self.socket_of[slot] != NOWHERE:
+            self.socket_of[slot] = NOWHERE
+            self.changes += 1
 
     def _grow(self) -> None:
         capacity = len(self.keys)

@@ -22,7 +22,6 @@ class _Fan:
     handles: list[CData]
     """The SRTP session of each port."""
     group: Group
-    changes: int
 
 
 class Destinations:
@@ -35,7 +34,6 @@ class Destinations:
     def __init__(self) -> None:
         self.slots: NDArray[np.int64] = np.full(64, -1, dtype=np.int64)
         self._handles: list[CData] = [None] * 64
-        self._changes = 0
 
     def bind(self, port: int, transport: Transport | None) -> None:
         while port >= len(self._handles):
@@ -45,7 +43,6 @@ class Destinations:
             self.slots[port], self._handles[port] = -1, None
         else:
             self.slots[port], self._handles[port] = transport.slot, transport.srtp_out.handle
-        self._changes += 1
 
     def handles(self, ports: NDArray[np.int64]) -> list[CData]:
         """The SRTP session of each row."""
@@ -65,9 +62,9 @@ class Destinations:
         return handles, portions, longest
 
     def _fan(self, audience: Audience) -> _Fan:
-        """Kept with the audience, and gathered anew when a port leads elsewhere."""
+        """Kept with the audience: where a port leads to stays the same as long as packets are built for it."""
         fan: _Fan | None = audience.sending
-        if fan is None or fan.changes != self._changes:
+        if fan is None:
             ports = audience.ports
-            fan = audience.sending = _Fan(self.handles(ports), Group(self.slots[ports]), self._changes)
+            fan = audience.sending = _Fan(self.handles(ports), Group(self.slots[ports]))
         return fan

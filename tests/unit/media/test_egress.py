@@ -18,7 +18,7 @@ from sfu.media.egress import (
     ForwardBatch,
     Retransmission,
 )
-from sfu.media.fanout import Audience, FanoutTable
+from sfu.media.fanout import ActiveRows, Audience, FanoutTable
 from sfu.media.pool import PacketPool
 from sfu.media.ports import PortTable
 from sfu.rtp.ntp import abs_send_time
@@ -221,7 +221,10 @@ def test_drops_are_counted_by_reason(world):
 def test_nothing_is_sent_for_a_row_that_was_freed_while_its_packet_waited(world):
     row = one_row(world)
     slot = world.store(1, 65536, canonical(0, 0, 96, b"x", False))
-    world.batch.add(slot, 1, 65536, 96, Audience(world.table, row_indices([row])), video=True)
+    active = ActiveRows(world.table)
+    active.activate(row, 0, takes_red=False)
+    world.batch.add(slot, 1, 65536, 96, active.all, video=True)
+    active.deactivate(row)
     world.table.remove(row)
     assert world.collect() == []
 

@@ -86,6 +86,7 @@ def test_an_audience_without_those_who_did_not_negotiate_a_codec(table):
     audience.settle()
     assert table.packets.tolist()[:2] == [0, 0]
     assert table.packets[both] == 1
+    audience.retire()
     table.remove(both)
     assert rows(audience.accepting(98)) == []
     assert rows(audience.accepting(96)) == [0, 1]
