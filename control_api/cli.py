@@ -13,15 +13,15 @@ from pydantic import ValidationError
 
 from signaling.ports import MediaError, StoreUnavailable
 
-from . import logs
 from .commands import config, database, serve, sessions, token
 from .commands.options import EXIT_CANNOT_RUN, EXIT_CONFIGURATION, EXIT_INTERRUPTED, CommandError, problems
+from .embedded.postgres_folder import PostgresError
+from .http.tls import TlsError
 from .migrations import MigrationError
-from .payments import PaymentSetupError
-from .postgres_folder import PostgresError
+from .observe import logs
+from .outside.payments import PaymentSetupError
 from .settings import Settings
-from .tls import TlsError
-from .token_keys import KeySetupError
+from .tokens.token_keys import KeySetupError
 from .version import version
 
 

@@ -17,27 +17,28 @@ from sfu.worker.pool import WorkerPool
 from signaling.registry import IceServers, ServiceConfig, no_ice_servers
 from signaling.service import RoomService
 
-from . import assets, sentry
-from .app import create_app
-from .health import ServerHealth
-from .listener import Listener, most_connections
-from .metric_families import OutboxLength, of_control_process, of_database, of_webhooks, of_workers
-from .metrics import Metrics
-from .metrics_access import MetricsAccess
-from .payments import open_payments
-from .postgres import EmbeddedPostgres
-from .proxy import TrustedProxies
-from .rate_limits import RateLimits
-from .request_log import RequestLog
-from .seats import Seats
+from . import assets
+from .embedded.postgres import EmbeddedPostgres
+from .http.app import create_app
+from .http.listener import Listener, most_connections
+from .http.metrics_access import MetricsAccess
+from .http.proxy import TrustedProxies
+from .http.rate_limits import RateLimits
+from .http.request_log import RequestLog
+from .http.seats import Seats
+from .http.tls import TlsFiles
+from .observe import sentry
+from .observe.health import ServerHealth
+from .observe.metric_families import OutboxLength, of_control_process, of_database, of_webhooks, of_workers
+from .observe.metrics import Metrics
+from .outside.payments import open_payments
+from .outside.turn import TurnServers
+from .outside.webhooks import Webhooks
 from .settings import Settings
 from .shutdown import stop_on_signals
 from .store import Database, PostgresStore, WebhookOutbox
-from .tls import TlsFiles
-from .token_setup import open_authenticator
-from .turn import TurnServers
+from .tokens.token_setup import open_authenticator
 from .version import version
-from .webhooks import Webhooks
 
 logger = logging.getLogger(__name__)
 

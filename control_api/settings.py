@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from signaling.counters import MAX_REACTION_TYPES
 from signaling.model import DEFAULT_REACTIONS
 
-from .webhook_format import event_type, receiver_url
+from .outside.webhook_format import event_type, receiver_url
 
 ENV_PREFIX = "GREENROOM_"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ import asyncpg
 import pytest
 
 from control_api.assets import schema_file
-from control_api.postgres import EmbeddedPostgres
+from control_api.embedded.postgres import EmbeddedPostgres
 from control_api.store import Database
 
 try:
@@ -41,6 +42,17 @@ def temporary_data_dir() -> Iterator[Path]:
         yield parent / "data"
     finally:
         shutil.rmtree(parent, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Whatever a test made of it: the next one's log has to be seen."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    for handler in [handler for handler in root.handlers if handler not in handlers]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture
@@ -121,6 +133,18 @@ async def _drop(urls: list[str]) -> None:
         await connection.execute("set client_min_messages = warning")
         await connection.execute(f"drop schema {url.rpartition('=')[2]} cascade")
         await connection.close()
+
+
+@pytest.fixture
+async def database_to_spoil(database_dsn: str) -> AsyncIterator[Database]:
+    """The same on `database_dsn`, for a test that changes more than rows of sessions."""
+    pool = Database(database_dsn)
+    await pool.migrate()
+    await pool.connect()
+    try:
+        yield pool
+    finally:
+        await pool.close()
 
 
 @pytest.fixture

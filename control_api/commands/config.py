@@ -98,9 +98,9 @@ def _shown(settings: Settings, name: str) -> str:
 
 
 async def _tokens(settings: Settings) -> Finding:
-    from control_api.auth import SECRET_FILE
-    from control_api.token_keys import KeySetupError
-    from control_api.token_setup import open_authenticator
+    from control_api.tokens.auth import SECRET_FILE
+    from control_api.tokens.token_keys import KeySetupError
+    from control_api.tokens.token_setup import open_authenticator
 
     if settings.jwt_secret is None and not (settings.data_dir / SECRET_FILE).exists():
         return Finding(True, f"the server will make a secret in {settings.data_dir}")
@@ -115,7 +115,7 @@ async def _tokens(settings: Settings) -> Finding:
 
 
 async def _payments(settings: Settings) -> Finding:
-    from control_api.payments import PaymentSetupError, load
+    from control_api.outside.payments import PaymentSetupError, load
 
     hook = settings.payment_hook
     if hook is None:
@@ -130,7 +130,7 @@ async def _payments(settings: Settings) -> Finding:
 
 
 async def _tls(settings: Settings) -> Finding:
-    from control_api.tls import TlsError, TlsFiles
+    from control_api.http.tls import TlsError, TlsFiles
 
     if settings.tls_cert is None or settings.tls_key is None:
         return Finding(True, "off: for this machine alone, or behind a proxy that has it")
@@ -144,7 +144,7 @@ async def _tls(settings: Settings) -> Finding:
 async def _database(settings: Settings) -> Finding:
     from asyncpg import PostgresError as QueryError
 
-    from control_api.postgres import running_url
+    from control_api.embedded.postgres import running_url
     from control_api.store import Database
     from signaling.ports import StoreUnavailable
 

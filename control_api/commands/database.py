@@ -94,8 +94,8 @@ async def status(connection: asyncpg.Connection) -> list[tuple[str, str, str]]:
 @asynccontextmanager
 async def _connected(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
     """A connection as the owner of the database. Raises `PostgresError`, `StoreUnavailable`."""
-    from control_api.postgres import EmbeddedPostgres, running_url
-    from control_api.postgres_folder import FolderInUse
+    from control_api.embedded.postgres import EmbeddedPostgres, running_url
+    from control_api.embedded.postgres_folder import FolderInUse
     from control_api.store import Database
 
     if settings.database_url is not None:

@@ -92,7 +92,7 @@ async def _ask(settings: Settings, url: str | None, method: str, path: str, body
     """The answer of the running server. Raises `CommandError`."""
     import aiohttp
 
-    from control_api.operator_tokens import OperatorTokens
+    from control_api.tokens.operator_tokens import OperatorTokens
 
     if url is None and settings.port == 0:
         raise CommandError("the server takes a free port: say with --url where it runs", EXIT_CONFIGURATION)

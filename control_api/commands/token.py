@@ -42,7 +42,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 async def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    from control_api.auth import Authenticator, TokenRules
+    from control_api.tokens.auth import Authenticator, TokenRules
 
     if settings.jwt_public_key_file is not None or settings.jwt_jwks_url is not None:
         raise CommandError("users' tokens come from the issuer whose keys are configured", EXIT_CONFIGURATION)
@@ -57,7 +57,7 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def own_secret(settings: Settings) -> bytes:
     """The server's secret. Raises `CommandError` where there is none yet, `SecretFileError` for one of no use."""
-    from control_api.auth import SECRET_FILE, load_or_create_secret
+    from control_api.tokens.auth import SECRET_FILE, load_or_create_secret
 
     if settings.jwt_secret is not None:
         return settings.jwt_secret.get_secret_value().encode()

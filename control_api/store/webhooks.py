@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from control_api.webhook_format import Delivery
+from control_api.outside.webhook_format import Delivery
 
 from .database import Database
 

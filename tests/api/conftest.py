@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from control_api.app import create_app
-from control_api.auth import Authenticator
-from control_api.routes_bodies import Readiness
+from control_api.http.app import create_app
+from control_api.http.routes_bodies import Readiness
 from control_api.store import Database, PostgresStore
+from control_api.tokens.auth import Authenticator
 from sfu.worker.messages import WorkerStats
 from signaling.connection import ConnectionLimits
 from signaling.registry import ServiceConfig

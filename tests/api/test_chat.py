@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from control_api.postgres import EmbeddedPostgres
+from control_api.embedded.postgres import EmbeddedPostgres
 from control_api.store import Database
 from tests.api.conftest import serve
 from tests.support.api import Api, ApiError, User

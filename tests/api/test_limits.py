@@ -9,12 +9,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from control_api.app import create_app
-from control_api.auth import Authenticator
-from control_api.proxy import TrustedProxies
-from control_api.rate_limits import LIMITS, RATE_LIMITS, Limit, Rate, RateLimits
-from control_api.routes import DEV_ROUTES, ROUTES
+from control_api.http.app import create_app
+from control_api.http.proxy import TrustedProxies
+from control_api.http.rate_limits import LIMITS, RATE_LIMITS, Limit, Rate, RateLimits
+from control_api.http.routes import DEV_ROUTES, ROUTES
 from control_api.store import PostgresStore
+from control_api.tokens.auth import Authenticator
 from signaling.messages import IceServer
 from signaling.registry import ServiceConfig
 from signaling.service import RoomService

@@ -4,9 +4,9 @@ import aiohttp
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
-from control_api import openapi
-from control_api.errors import STATUS
-from control_api.routes import DEV_ROUTES, ROUTES
+from control_api.http import openapi
+from control_api.http.errors import STATUS
+from control_api.http.routes import DEV_ROUTES, ROUTES
 from tests.api.conftest import serve
 from tests.support.api import Api
 

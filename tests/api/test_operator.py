@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from control_api.operator_tokens import OperatorTokens
+from control_api.tokens.operator_tokens import OperatorTokens
 from tests.api.conftest import SECRET
 from tests.support.api import ApiError
 

@@ -10,9 +10,9 @@ import aiohttp
 import jwt
 import pytest
 
-from control_api.errors import STATUS
-from control_api.routes import DEV_ROUTES, ROUTES
-from control_api.routes_bodies import Readiness
+from control_api.http.errors import STATUS
+from control_api.http.routes import DEV_ROUTES, ROUTES
+from control_api.http.routes_bodies import Readiness
 from tests.api.conftest import SECRET, serve
 from tests.support.api import Api, ApiError
 

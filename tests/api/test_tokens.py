@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from control_api.auth import Authenticator, TokenRules
-from control_api.jwks import JwksSource, JwksTimings
-from control_api.routes import ROUTES
+from control_api.http.routes import ROUTES
+from control_api.tokens.auth import Authenticator, TokenRules
+from control_api.tokens.jwks import JwksSource, JwksTimings
 from signaling.ports import Identity
 from tests.api.conftest import SECRET, serve
 from tests.support.api import Api, ApiError, User

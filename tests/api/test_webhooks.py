@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from control_api.postgres import EmbeddedPostgres
+from control_api.embedded.postgres import EmbeddedPostgres
+from control_api.outside.webhook_format import signature
+from control_api.outside.webhooks import Webhooks, WebhookTimings
 from control_api.store import Database, PostgresStore, WebhookOutbox
-from control_api.webhook_format import signature
-from control_api.webhooks import Webhooks, WebhookTimings
 from signaling.model import SessionSettings
 from signaling.ports import Identity
 from signaling.registry import ServiceConfig

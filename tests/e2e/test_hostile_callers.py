@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
-from control_api.auth import ALGORITHM, load_or_create_secret
+from control_api.tokens.auth import ALGORITHM, load_or_create_secret
 from tests.support import sdp
 from tests.support.api import ApiError, User
 from tests.support.crew import Crew

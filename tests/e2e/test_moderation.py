@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from control_api.auth import Authenticator, load_or_create_secret
+from control_api.tokens.auth import Authenticator, load_or_create_secret
 from tests.support import clips
 from tests.support.api import ApiError, User
 from tests.support.crew import Crew

@@ -12,7 +12,7 @@ import aioice.turn
 import pytest
 from playwright.async_api import Browser
 
-from control_api.turn import CREDENTIAL_LIFETIME_S, TurnServers
+from control_api.outside.turn import CREDENTIAL_LIFETIME_S, TurnServers
 from tests.support.browsers import Person
 from tests.support.coturn import Coturn, turnserver_path
 from tests.support.crew import Crew

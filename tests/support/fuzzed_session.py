@@ -13,7 +13,7 @@ from typing import Any
 import requests
 import schemathesis
 
-from control_api.operator_tokens import OperatorTokens
+from control_api.tokens.operator_tokens import OperatorTokens
 
 URL = os.environ["FUZZED_SERVER"]
 SECRET = Path(os.environ["FUZZED_SECRET"]).read_bytes().strip()

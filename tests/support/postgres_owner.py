@@ -10,8 +10,8 @@ import json
 import sys
 from pathlib import Path
 
-from control_api.postgres import EmbeddedPostgres
-from control_api.postgres_folder import PostgresError
+from control_api.embedded.postgres import EmbeddedPostgres
+from control_api.embedded.postgres_folder import PostgresError
 
 
 async def main(data_dir: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from control_api import openapi
-from control_api.routes import DEV_ROUTES, ROUTES
+from control_api.http import openapi
+from control_api.http.routes import DEV_ROUTES, ROUTES
 from tests.web.fake_server import FakeServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

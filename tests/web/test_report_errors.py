@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Page
 
-from control_api.routes.client_errors import ClientErrorBody
+from control_api.http.routes.client_errors import ClientErrorBody
 from tests.support.waiting import until
 from tests.web.fake_server import FakeServer
 

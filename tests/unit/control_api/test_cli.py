@@ -7,8 +7,8 @@ import pytest
 
 from control_api.cli import main
 from control_api.commands.options import variable
+from control_api.embedded.postgres_folder import PostgresError
 from control_api.migrations import MigrationError
-from control_api.postgres_folder import PostgresError
 from control_api.settings import Settings
 from signaling.ports import StoreUnavailable
 

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from control_api.postgres import EmbeddedPostgres
+from control_api.embedded.postgres import EmbeddedPostgres
 from control_api.store import Database, PostgresStore
 from signaling.listing import ActiveSearch
 from signaling.model import GuestRequestRecord, ParticipantRecord, Role, SessionRecord, SessionSettings

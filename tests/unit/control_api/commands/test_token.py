@@ -3,10 +3,10 @@ import asyncio
 import jwt
 import pytest
 
-from control_api.auth import Authenticator, load_or_create_secret
 from control_api.cli import main
 from control_api.commands.options import variable
 from control_api.settings import Settings
+from control_api.tokens.auth import Authenticator, load_or_create_secret
 
 SECRET = "a secret of the tests, 32 bytes and more"
 

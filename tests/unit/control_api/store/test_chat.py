@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from control_api.postgres import EmbeddedPostgres
+from control_api.embedded.postgres import EmbeddedPostgres
 from control_api.store import Database, PostgresStore
 from control_api.store.chat import AFTER, BEFORE, NEWEST
 from signaling.batches import BatchLimits, BatchWriter

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from control_api.postgres import EmbeddedPostgres
+from control_api.embedded.postgres import EmbeddedPostgres
 from control_api.store import Database, PostgresStore
 from control_api.store.commits import _was_committed, commit_once
 from signaling.batches import BatchLimits, BatchWriter, WriteInDoubt

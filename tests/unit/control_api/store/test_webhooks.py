@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from control_api.outside.webhook_format import Delivery
 from control_api.store import Database, PostgresStore, WebhookOutbox
 from control_api.store.webhooks import CLAIM
-from control_api.webhook_format import Delivery
 from signaling.model import ParticipantRecord, Role, SessionRecord
 from signaling.ports import Identity
 

@@ -1,0 +1,1 @@
+"""The PostgreSQL that comes along: its folder, its process, its life."""

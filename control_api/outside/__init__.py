@@ -1,0 +1,1 @@
+"""Services that Greenroom talks to: webhooks, payments, TURN."""
