@@ -228,7 +228,11 @@ class Person:
     async def manage(self, participant_id: str, action: str) -> None:
         """Press the button of an action in the host's panel."""
         row = self.page.locator(f'[data-testid="participant-row"][data-participant-id="{participant_id}"]')
-        await row.locator(f'[data-action="{action}"]').click()
+        button = row.locator(f'[data-action="{action}"]')
+        await button.wait_for(state="attached")
+        if not await button.is_visible():
+            await row.get_by_test_id("more-actions").click()
+        await button.click()
         if action == "kick":
             await self.by_id("confirm-yes").click()
 

@@ -153,6 +153,7 @@ async def test_a_host_manages_guests_and_is_asked_before_a_kick(page: Page, serv
     assert (managed["participant_id"], managed["action"]) == ("p-ana", "mute_audio")
     await server.push("participant_updated", participant=participant("Ana", "guest", audio_locked=True))
     await expect(row(page, "Ana").get_by_role("button", name="Unmute microphone of Ana")).to_be_visible()
+    await page.get_by_role("button", name="More about Ana").click()
     await page.get_by_role("button", name="Kick Ana").click()
     await page.get_by_role("button", name="Cancel").click()
     await page.get_by_role("button", name="Kick Ana").click()
@@ -161,6 +162,7 @@ async def test_a_host_manages_guests_and_is_asked_before_a_kick(page: Page, serv
 
 
 MEDIA_ACTIONS = ["mute_audio", "mute_video"]
+MODERATION = ["silence", "kick", "ban"]
 
 
 @pytest.mark.parametrize(
@@ -168,11 +170,11 @@ MEDIA_ACTIONS = ["mute_audio", "mute_video"]
     [
         (
             "host",
-            [*MEDIA_ACTIONS, "promote", "remove_guest", "kick"],
-            [*MEDIA_ACTIONS, "demote", "remove_guest", "kick"],
-            ["kick"],
+            [*MEDIA_ACTIONS, "promote", "remove_guest", *MODERATION],
+            [*MEDIA_ACTIONS, "demote", "remove_guest", *MODERATION],
+            ["invite", *MODERATION],
         ),
-        ("cohost", [*MEDIA_ACTIONS, "remove_guest", "kick"], [], ["kick"]),
+        ("cohost", [*MEDIA_ACTIONS, "remove_guest", *MODERATION], [], ["invite", *MODERATION]),
         ("guest", [], [], []),
     ],
 )

@@ -1,6 +1,9 @@
 import { h, icon } from "./dom.js";
+import { texts } from "./texts.js";
 
-/** A viewer's way on stage: ask, wait, hear the answer. */
+/** @typedef {"closed" | "invited" | "pending" | "rejected" | "expired" | "free"} AskState */
+
+/** A viewer's way on stage: ask, wait, hear the answer; or be asked. */
 export class AskCard {
   element = h("section", { class: "box ask", "aria-live": "polite", dataset: { testid: "ask-card" } });
   #room;
@@ -17,35 +20,60 @@ export class AskCard {
   }
 
   render() {
-    const { you, session, ownRequest } = this.#room.state;
+    const { you, ownInvitation } = this.#room.state;
     this.element.hidden = you?.role !== "viewer";
-    const allowed = session?.settings.allow_guests ?? false;
-    const state = !allowed ? "closed" : ownRequest?.status === "pending" ? "pending" : ownRequest?.status === "rejected" ? "rejected" : "free";
+    const state = this.#state();
     // Not drawn anew while it stays the same: somebody may be typing.
-    if (state === this.#shown) return;
-    this.#shown = state;
+    const shows = `${state} ${ownInvitation?.id}`;
+    if (shows === this.#shown) return;
+    this.#shown = shows;
     this.element.dataset.state = state;
-    if (state === "closed") this.element.replaceChildren(h("p", { class: "muted" }, "This session takes no guests."));
+    if (state === "closed") this.element.replaceChildren(h("p", { class: "muted" }, texts.ask.closed));
     else if (state === "pending") this.#renderPending();
-    else this.#renderForm(state === "rejected");
+    else if (state === "invited" && ownInvitation) this.#renderInvitation(ownInvitation.id);
+    else this.#renderForm(state);
+  }
+
+  /** @returns {AskState} */
+  #state() {
+    const { session, ownRequest, ownInvitation } = this.#room.state;
+    if (ownInvitation) return "invited";
+    if (!session?.settings.allow_guests) return "closed";
+    const status = ownRequest?.status;
+    return status === "pending" || status === "rejected" || status === "expired" ? status : "free";
   }
 
   #renderPending() {
     const cancel = () => this.#attempt(this.#room.cancelGuestRequest());
     this.element.replaceChildren(
-      h("h2", {}, "You asked to join"),
-      h("p", { class: "muted", dataset: { testid: "ask-status" } }, "Waiting for the host to let you in…"),
-      h("button", { type: "button", dataset: { testid: "cancel-request" }, onClick: cancel }, "Cancel request"),
+      h("h2", {}, texts.ask.pending),
+      h("div", { class: "ask-row" },
+        h("p", { class: "muted", dataset: { testid: "ask-status" } }, texts.ask.waiting),
+        h("button", { type: "button", class: "small", dataset: { testid: "cancel-request" }, onClick: cancel }, texts.ask.cancel)),
     );
   }
 
-  /** @param {boolean} declined */
-  #renderForm(declined) {
-    const message = h("textarea", {
-      id: "ask-message", rows: 2, maxlength: 500, placeholder: "What would you like to say?", dataset: { testid: "ask-message" },
+  /** @param {string} requestId */
+  #renderInvitation(requestId) {
+    const answer = (/** @type {boolean} */ accept) => () => this.#attempt(this.#room.respondInvitation(requestId, accept));
+    this.element.replaceChildren(
+      h("h2", {}, texts.ask.invited),
+      h("p", { class: "muted", dataset: { testid: "ask-status" } }, texts.ask.invitedHint),
+      h("div", { class: "ask-buttons" },
+        h("button", { type: "button", class: "primary", dataset: { testid: "accept-invitation" }, onClick: answer(true) }, texts.ask.accept),
+        h("button", { type: "button", dataset: { testid: "decline-invitation" }, onClick: answer(false) }, texts.ask.decline)),
+    );
+  }
+
+  /** @param {AskState} state */
+  #renderForm(state) {
+    const again = state === "rejected" || state === "expired";
+    const hint = state === "rejected" ? texts.ask.declined : state === "expired" ? texts.ask.expired : texts.ask.hint;
+    const message = h("input", {
+      id: "ask-message", maxlength: 500, autocomplete: "off", placeholder: texts.ask.placeholder, dataset: { testid: "ask-message" },
     });
-    const button = h("button", { type: "submit", class: "primary wide with-icon", dataset: { testid: "ask-to-join" } },
-      icon("hand"), declined ? "Ask again" : "Ask to join");
+    const button = h("button", { type: "submit", class: "primary with-icon", dataset: { testid: "ask-to-join" } },
+      icon("hand"), again ? texts.ask.again : texts.ask.ask);
     const submit = async (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();
       button.disabled = true;
@@ -55,11 +83,10 @@ export class AskCard {
       button.disabled = false;
     };
     this.element.replaceChildren(
-      h("h2", {}, "Come on stage"),
-      h("p", { class: "muted", dataset: { testid: "ask-status" } },
-        declined ? "The host declined this time." : "With your camera and microphone, if the host lets you in."),
-      h("form", { onSubmit: submit },
-        h("label", { for: "ask-message" }, "Message to the host (optional)"), message, button),
+      h("h2", {}, texts.ask.title),
+      h("p", { class: "muted", dataset: { testid: "ask-status" } }, hint),
+      h("form", { class: "ask-row", onSubmit: submit },
+        h("label", { for: "ask-message", class: "visually-hidden" }, texts.ask.message), message, button),
     );
   }
 }

@@ -29,14 +29,27 @@ export function saveIdentity(identity) {
  * @returns {Identity | null} null where it is no JWT
  */
 export function identityOf(token) {
+  const { sub, name } = claimsOf(token);
+  if (typeof sub !== "string") return null;
+  return { token, user_id: sub, name: typeof name === "string" && name ? name : sub };
+}
+
+/** @param {string} token whether it opens one session only, for a few minutes */
+export function isJoinToken(token) {
+  return typeof claimsOf(token).session === "string";
+}
+
+/**
+ * @param {string} token
+ * @returns {Record<string, unknown>} none where it is no JWT
+ */
+function claimsOf(token) {
   try {
     const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
     const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
-    const { sub, name } = JSON.parse(new TextDecoder().decode(bytes));
-    if (typeof sub !== "string") return null;
-    return { token, user_id: sub, name: typeof name === "string" && name ? name : sub };
+    return JSON.parse(new TextDecoder().decode(bytes)) ?? {};
   } catch {
-    return null;
+    return {};
   }
 }
 

@@ -29,10 +29,20 @@ export class Banner {
     if (this.#notices.delete(kind)) this.#render();
   }
 
-  /** Something to know for a moment. @param {string} text */
-  tell(text) {
+  /**
+   * Something to know for a moment.
+   *
+   * @param {string} text
+   * @param {string} [action] text of a button
+   * @param {() => void} [onAction]
+   */
+  tell(text, action, onAction) {
     clearTimeout(this.#timer);
-    this.show({ kind: "notice", text });
+    const act = () => {
+      this.hide("notice");
+      onAction?.();
+    };
+    this.show({ kind: "notice", text, action, onAction: act });
     this.#timer = setTimeout(() => this.hide("notice"), NOTICE_MS);
   }
 

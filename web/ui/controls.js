@@ -1,6 +1,7 @@
 import { isOnStage } from "../lib/index.js";
 import { confirmStep } from "./confirm.js";
 import { h, icon, reconcile, setAttribute } from "./dom.js";
+import { texts } from "./texts.js";
 
 /**
  * @typedef {import("../lib/index.js").Room} Room
@@ -11,7 +12,7 @@ import { h, icon, reconcile, setAttribute } from "./dom.js";
 
 /** The bar below the stage: own devices, and the ways out. */
 export class Controls {
-  element = h("div", { class: "controls", role: "toolbar", "aria-label": "Controls" });
+  element = h("div", { class: "controls", role: "toolbar", "aria-label": texts.controls.label });
   #room;
   #media;
   #stage;
@@ -54,7 +55,7 @@ export class Controls {
       if (session.session_type !== "audio" && canShareScreen()) controls.push(this.#screen());
     }
     if (you.role === "guest" || you.role === "cohost") {
-      controls.push({ id: "leave-stage", icon: "down", text: "Leave stage", label: "Leave stage", act: () => this.#attempt(this.#room.leaveStage()) });
+      controls.push({ id: "leave-stage", icon: "down", text: texts.controls.leaveStage, label: texts.controls.leaveStage, act: () => this.#attempt(this.#room.leaveStage()) });
     }
     controls.push(you.role === "host" ? this.#end() : this.#leave());
     return controls;
@@ -62,13 +63,13 @@ export class Controls {
 
   #microphone() {
     const { you } = this.#room.state;
-    return this.#device("toggle-mic", "audio", "microphone", "mic", "Mic", "Mute microphone", "Unmute microphone",
+    return this.#device("toggle-mic", "audio", "microphone", "mic", texts.controls.microphone,
       you?.audio_locked ?? false, you?.audio_muted ?? false);
   }
 
   #camera() {
     const { you } = this.#room.state;
-    return this.#device("toggle-camera", "video", "camera", "camera", "Camera", "Turn camera off", "Turn camera on",
+    return this.#device("toggle-camera", "video", "camera", "camera", texts.controls.camera,
       you?.video_locked ?? false, you?.video_muted ?? false);
   }
 
@@ -77,45 +78,43 @@ export class Controls {
    * @param {Kind} kind
    * @param {"camera" | "microphone"} source
    * @param {string} picture
-   * @param {string} text
-   * @param {string} offLabel
-   * @param {string} onLabel
+   * @param {{text: string, on: string, off: string, locked: string}} says
    * @param {boolean} locked
    * @param {boolean} muted
    * @returns {Control}
    */
-  #device(id, kind, source, picture, text, offLabel, onLabel, locked, muted) {
+  #device(id, kind, source, picture, says, locked, muted) {
     const missing = this.#media.get(source) === null;
     const off = locked || muted || missing;
     const act = () => {
       if (missing) this.#stage.open([source]);
       if (!missing || muted) this.#attempt(this.#room.setMuted(kind, !muted));
     };
-    const label = locked ? `${text} turned off by the host` : off ? onLabel : offLabel;
-    return { id, icon: off ? `${picture}_off` : picture, text, label, class: off ? "off" : "on", pressed: !off, disabled: locked, act };
+    const label = locked ? says.locked : off ? says.on : says.off;
+    return { id, icon: off ? `${picture}_off` : picture, text: says.text, label, class: off ? "off" : "on", pressed: !off, disabled: locked, act };
   }
 
   /** @returns {Control} */
   #screen() {
     const sharing = this.#media.get("screen") !== null;
     const act = () => (sharing ? this.#stage.close("screen", "screen_audio") : void this.#stage.openScreen());
-    const label = sharing ? "Stop sharing the screen" : "Share your screen";
-    return { id: "toggle-screen", icon: "screen", text: sharing ? "Stop sharing" : "Share", label, pressed: sharing, class: sharing ? "on sharing" : "on", act };
+    const label = sharing ? texts.controls.stopSharingLabel : texts.controls.shareLabel;
+    return { id: "toggle-screen", icon: "screen", text: sharing ? texts.controls.stopSharing : texts.controls.share, label, pressed: sharing, class: sharing ? "on sharing" : "on", act };
   }
 
   /** @returns {Control} */
   #end() {
     const act = async () => {
-      const question = { title: "End the session?", text: "It ends for everybody who is in it.", action: "End session" };
+      const question = { title: texts.controls.endQuestion, text: texts.controls.endText, action: texts.controls.endLabel };
       if (await confirmStep(question)) this.#attempt(this.#room.end());
     };
-    return { id: "end", icon: "stop", text: "End", label: "End session", class: "danger", act };
+    return { id: "end", icon: "stop", text: texts.controls.end, label: texts.controls.endLabel, class: "danger", act };
   }
 
   /** @returns {Control} */
   #leave() {
     const act = () => this.#attempt(this.#room.leave());
-    return { id: "leave", icon: "leave", text: "Leave", label: "Leave session", class: "danger", act };
+    return { id: "leave", icon: "leave", text: texts.controls.leave, label: texts.controls.leaveLabel, class: "danger", act };
   }
 }
 

@@ -1,7 +1,7 @@
 import { errorCode } from "../lib/index.js";
 import { h, initials } from "./dom.js";
 import { devicesFor } from "./local_media.js";
-import { TYPE_NAMES } from "./lobby.js";
+import { sentence, texts } from "./texts.js";
 
 /**
  * @typedef {import("../lib/types.js").SessionType} SessionType
@@ -25,37 +25,37 @@ export function goLiveView(app, root) {
   video.muted = true;
   const avatar = h("span", { class: "avatar", "aria-hidden": "true" }, initials(name));
   const deviceStatus = h("p", { class: "device-status", role: "status", dataset: { testid: "device-status" } });
-  const retry = h("button", { type: "button", onClick: () => openDevices() }, "Try again");
-  const without = h("button", { type: "button", class: "quiet", onClick: goOnWithout }, "Continue without");
-  const choose = h("button", { type: "button", dataset: { testid: "choose-screen" }, onClick: chooseScreen }, "Choose what to share");
+  const retry = h("button", { type: "button", onClick: () => openDevices() }, texts.goLive.tryAgain);
+  const without = h("button", { type: "button", class: "quiet", onClick: goOnWithout }, texts.goLive.goOnWithout);
+  const choose = h("button", { type: "button", dataset: { testid: "choose-screen" }, onClick: chooseScreen }, texts.goLive.chooseScreen);
   const problem = h("p", { class: "problem", role: "alert", dataset: { testid: "go-live-error" } });
-  const start = h("button", { type: "submit", class: "primary wide", dataset: { testid: "start-live" } }, "Start session");
+  const start = h("button", { type: "submit", class: "primary wide", dataset: { testid: "start-live" } }, texts.goLive.start);
 
   const title = h("input", {
-    id: "title", required: true, maxlength: 200, autocomplete: "off", placeholder: "What is it about?",
+    id: "title", required: true, maxlength: 200, autocomplete: "off", placeholder: texts.goLive.namePlaceholder,
     dataset: { testid: "go-live-title" },
   });
   const description = h("textarea", {
-    id: "description", maxlength: 2000, rows: 3, placeholder: "Optional", dataset: { testid: "go-live-description" },
+    id: "description", maxlength: 2000, rows: 3, placeholder: texts.goLive.descriptionPlaceholder, dataset: { testid: "go-live-description" },
   });
-  const types = /** @type {SessionType[]} */ (Object.keys(TYPE_NAMES)).map((type, index) =>
+  const types = /** @type {SessionType[]} */ (Object.keys(texts.types)).map((type, index) =>
     h("label", { class: "segment" },
       h("input", { type: "radio", name: "session_type", value: type, checked: index === 0, onChange: typeChanged }),
-      h("span", {}, TYPE_NAMES[type])));
-  const allowGuests = checkbox("allow-guests", "Guests allowed", "Viewers can ask to come on stage.", guestsChanged);
-  const approval = checkbox("require-approval", "Approval needed", "You let each guest in yourself.");
+      h("span", {}, texts.types[type])));
+  const allowGuests = checkbox("allow-guests", texts.goLive.allowGuests, texts.goLive.allowGuestsHint, guestsChanged);
+  const approval = checkbox("require-approval", texts.goLive.requireApproval, texts.goLive.requireApprovalHint);
 
   const form = h("form", { class: "card", dataset: { testid: "go-live-form" }, onSubmit: submit },
-    h("h1", {}, "Go live"),
-    h("div", { class: "field" }, h("label", { for: "title" }, "Title"), title),
-    h("div", { class: "field" }, h("label", { for: "description" }, "Description"), description),
-    h("fieldset", { class: "field" }, h("legend", {}, "Session type"), h("div", { class: "segments" }, ...types)),
+    h("h1", {}, texts.goLive.title),
+    h("div", { class: "field" }, h("label", { for: "title" }, texts.goLive.name), title),
+    h("div", { class: "field" }, h("label", { for: "description" }, texts.goLive.description), description),
+    h("fieldset", { class: "field" }, h("legend", {}, texts.goLive.type), h("div", { class: "segments" }, ...types)),
     allowGuests.row,
     approval.row,
     problem,
     start);
 
-  const preview = h("section", { class: "preview", "aria-label": "Preview" },
+  const preview = h("section", { class: "preview", "aria-label": texts.goLive.preview },
     h("div", { class: "preview-frame" }, avatar, video),
     deviceStatus,
     h("div", { class: "preview-actions" }, choose, retry, without));
@@ -81,7 +81,7 @@ export function goLiveView(app, root) {
   async function openDevices() {
     retry.hidden = without.hidden = true;
     deviceStatus.className = "device-status";
-    deviceStatus.textContent = "Asking for your devices…";
+    deviceStatus.textContent = texts.goLive.asking;
     const wanted = devicesFor(sessionType());
     const errors = await media.open(wanted);
     if (gone) return media.stop();
@@ -93,20 +93,19 @@ export function goLiveView(app, root) {
   function showDevices(errors) {
     retry.hidden = without.hidden = errors.length === 0;
     deviceStatus.classList.toggle("problem", errors.length > 0);
-    deviceStatus.textContent = errors.length ? errors.map((error) => error.message).join(" ") : openSources();
+    deviceStatus.textContent = errors.length ? errors.map(sentence).join(" ") : openSources();
     render();
   }
 
   function openSources() {
-    const names = { camera: "Camera", microphone: "Microphone", screen: "Screen", screen_audio: "Screen audio" };
-    const open = [...media.tracks.keys()].map((source) => names[source]);
-    return open.length ? `Ready: ${open.join(", ")}` : "";
+    const open = [...media.tracks.keys()].map((source) => texts.sources[source]);
+    return open.length ? texts.goLive.ready(open.join(", ")) : "";
   }
 
   function goOnWithout() {
     for (const source of devicesFor(sessionType())) if (!media.get(source)) media.declined.add(source);
     showDevices([]);
-    if (!deviceStatus.textContent) deviceStatus.textContent = "You go live without camera and microphone.";
+    if (!deviceStatus.textContent) deviceStatus.textContent = texts.goLive.withoutDevices;
     title.focus();
   }
 
@@ -115,7 +114,7 @@ export function goLiveView(app, root) {
       await media.openScreen();
       showDevices([]);
     } catch (error) {
-      deviceStatus.textContent = /** @type {Error} */ (error).message;
+      deviceStatus.textContent = sentence(error);
     }
   }
 
@@ -163,8 +162,8 @@ export function goLiveView(app, root) {
   function failed(error) {
     if (error.status === 401) return app.signIn(null);
     const running = errorCode(error) === "already_live" ? error.details?.session_id : null;
-    problem.replaceChildren(error.message);
-    if (running) problem.append(" ", h("a", { href: `#/s/${encodeURIComponent(running)}` }, "Go to your session"));
+    problem.replaceChildren(sentence(error));
+    if (running) problem.append(" ", h("a", { href: `#/s/${encodeURIComponent(running)}` }, texts.goLive.toYourSession));
   }
 
   return () => {

@@ -1,9 +1,12 @@
-import { h, icon, reconcile, setAttribute, setText, find } from "./dom.js";
+import { find, h, icon, reconcile, setAttribute, setText } from "./dom.js";
+import { sentence, texts } from "./texts.js";
 
 /** @typedef {import("../lib/types.js").Session} Session */
 
 const REFRESH_MS = 5_000;
-export const TYPE_NAMES = { camera: "Camera", screen: "Screen", audio: "Audio only" };
+/** From the last letter to the search. */
+const TYPING_MS = 250;
+const PAGE = 48;
 
 /**
  * The list of live sessions.
@@ -13,45 +16,116 @@ export const TYPE_NAMES = { camera: "Camera", screen: "Screen", audio: "Audio on
  * @returns {import("./main.js").Dispose}
  */
 export function lobbyView(app, root) {
-  const list = h("ul", { class: "cards", dataset: { testid: "session-list" } });
-  const status = h("p", { class: "lobby-status muted", role: "status" }, "Looking for live sessions…");
-  root.replaceChildren(
-    h("div", { class: "page-head" },
-      h("div", {}, h("h1", {}, "Live now"), h("p", { class: "muted" }, "Watch a session, or ask to join it on stage.")),
-      h("button", { type: "button", class: "primary", dataset: { testid: "go-live" }, onClick: () => (location.hash = "#/live") },
-        "Go live")),
-    status,
-    list,
-  );
+  const lobby = new Lobby(app);
+  root.replaceChildren(...lobby.elements);
+  lobby.start();
+  return () => lobby.dispose();
+}
 
-  let stopped = false;
+class Lobby {
+  #app;
+  #list = h("ul", { class: "cards", dataset: { testid: "session-list" } });
+  #status = h("p", { class: "lobby-status muted", role: "status" }, texts.lobby.looking);
+  #more = h("button", { type: "button", class: "show-more", hidden: true, onClick: () => this.#showMore() }, texts.lobby.more);
+  #search = h("input", {
+    type: "search", class: "search-input", "aria-label": texts.lobby.search, placeholder: texts.lobby.search, maxlength: 200, autocomplete: "off",
+    dataset: { testid: "search" }, onInput: () => this.#refreshIn(TYPING_MS),
+  });
+  #order = h("select", { "aria-label": texts.lobby.order, dataset: { testid: "order" }, onChange: () => this.#refresh() },
+    ...Object.entries(texts.lobby.orders).map(([value, text]) => h("option", { value }, text)));
+  #pages = 1;
+  #stopped = false;
+  /** Only the latest answer counts: a slow one may be to another search. */
+  #asked = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
+  #timer;
+  #wake = () => void this.#refresh();
 
-  async function refresh() {
-    clearTimeout(timer);
-    if (!document.hidden) {
-      try {
-        const { sessions } = await app.api.active();
-        if (stopped) return;
-        setText(status, sessions.length ? "" : "Nobody is live at the moment. Be the first.");
-        reconcile(list, sessions, (session) => session.id, createCard, updateCard);
-      } catch (error) {
-        if (stopped) return;
-        if (/** @type {any} */ (error).status === 401) return app.signIn(null);
-        setText(status, `${/** @type {Error} */ (error).message} Trying again…`);
-      }
-    }
-    if (!stopped) timer = setTimeout(refresh, REFRESH_MS);
+  /** @param {import("./main.js").App} app */
+  constructor(app) {
+    this.#app = app;
   }
 
-  document.addEventListener("visibilitychange", refresh);
-  refresh();
-  return () => {
-    stopped = true;
-    clearTimeout(timer);
-    document.removeEventListener("visibilitychange", refresh);
-  };
+  get elements() {
+    const goLive = () => (location.hash = "#/live");
+    return [
+      h("div", { class: "page-head" },
+        h("div", {}, h("h1", {}, texts.lobby.title), h("p", { class: "muted" }, texts.lobby.hint)),
+        h("button", { type: "button", class: "primary", dataset: { testid: "go-live" }, onClick: goLive }, texts.lobby.goLive)),
+      h("div", { class: "search", role: "search" }, h("div", { class: "search-box" }, icon("search"), this.#search), this.#order),
+      this.#status,
+      this.#list,
+      this.#more,
+    ];
+  }
+
+  start() {
+    document.addEventListener("visibilitychange", this.#wake);
+    this.#refresh();
+  }
+
+  dispose() {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    document.removeEventListener("visibilitychange", this.#wake);
+  }
+
+  /** @param {number} ms */
+  #refreshIn(ms) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#wake, ms);
+  }
+
+  #showMore() {
+    this.#pages += 1;
+    this.#refresh();
+  }
+
+  async #refresh() {
+    clearTimeout(this.#timer);
+    const asked = ++this.#asked;
+    const current = () => !this.#stopped && asked === this.#asked;
+    if (!document.hidden) {
+      try {
+        const { sessions, more } = await this.#load();
+        if (!current()) return;
+        this.#show(sessions, more);
+      } catch (error) {
+        if (!current()) return;
+        if (/** @type {any} */ (error).status === 401) return this.#app.signIn(null);
+        setText(this.#status, texts.lobby.retrying(sentence(error)));
+      }
+    }
+    if (current()) this.#refreshIn(REFRESH_MS);
+  }
+
+  async #load() {
+    const order = /** @type {"started" | "viewers"} */ (this.#order.value);
+    const q = this.#search.value.trim();
+    /** @type {Map<string, Session>} in the order by viewers one may come twice */
+    const sessions = new Map();
+    /** @type {string | null} */
+    let cursor = null;
+    for (let page = 0; page < this.#pages; page++) {
+      /** @type {{sessions: Session[], next_cursor: string | null}} */
+      const answer = await this.#app.api.active({ q, order, cursor, limit: PAGE });
+      for (const session of answer.sessions) sessions.set(session.id, session);
+      cursor = answer.next_cursor;
+      if (!cursor) break;
+    }
+    return { sessions: [...sessions.values()], more: cursor !== null };
+  }
+
+  /**
+   * @param {Session[]} sessions
+   * @param {boolean} more
+   */
+  #show(sessions, more) {
+    const words = this.#search.value.trim();
+    setText(this.#status, sessions.length ? "" : words ? texts.lobby.notFound(words) : texts.lobby.empty);
+    this.#more.hidden = !more;
+    reconcile(this.#list, sessions, (session) => session.id, createCard, updateCard);
+  }
 }
 
 /** @param {Session} session */
@@ -61,11 +135,15 @@ function createCard(session) {
       class: "session-card", href: `#/s/${encodeURIComponent(session.id)}`,
       dataset: { testid: "session-card", sessionId: session.id },
     },
-      h("span", { class: "card-top" }, h("span", { class: "live" }, "Live"), h("span", { class: "chip type" })),
-      h("strong", { class: "card-title" }),
-      h("span", { class: "card-text muted" }),
+      h("span", { class: "card-top" },
+        h("span", { class: "live" }, texts.live),
+        h("span", { class: "chip since" }),
+        h("span", { class: "chip type" }),
+        h("span", { class: "chip locked" }, icon("lock"), texts.lobby.locked)),
+      h("strong", { class: "card-title", dir: "auto" }),
+      h("span", { class: "card-text muted", dir: "auto" }),
       h("span", { class: "card-foot" },
-        h("span", { class: "card-host" }),
+        h("span", { class: "card-host", dir: "auto" }),
         h("span", { class: "count viewers" }, icon("eye"), h("span", {})),
         h("span", { class: "count guests" }, icon("people"), h("span", {})))));
 }
@@ -75,15 +153,16 @@ function createCard(session) {
  * @param {Session} session
  */
 function updateCard(element, session) {
-  setText(find(element, ".type"), TYPE_NAMES[session.session_type]);
-  setText(find(element, ".card-title"), session.title);
+  const { title, host_name: host, viewer_count: viewers, guest_count: guests } = session;
+  setText(find(element, ".type"), texts.types[session.session_type]);
+  setText(find(element, ".since"), texts.lobby.since((Date.now() - Date.parse(session.started_at)) / 1000));
+  find(element, ".locked").hidden = !session.settings.locked;
+  setText(find(element, ".card-title"), title);
   setText(find(element, ".card-text"), session.description);
-  setText(find(element, ".card-host"), session.host_name);
-  setText(find(element, ".viewers span"), String(session.viewer_count));
-  setText(find(element, ".guests span"), String(session.guest_count));
-  setAttribute(find(element, ".viewers"), "title", "Viewers");
-  setAttribute(find(element, ".guests"), "title", "Guests on stage");
-  const { title, host_name, viewer_count, guest_count } = session;
-  setAttribute(find(element, ".session-card"), "aria-label",
-    `${title}, by ${host_name}, ${viewer_count} viewers, ${guest_count} guests`);
+  setText(find(element, ".card-host"), host);
+  setText(find(element, ".viewers span"), String(viewers));
+  setText(find(element, ".guests span"), String(guests));
+  setAttribute(find(element, ".viewers"), "title", texts.viewers(viewers));
+  setAttribute(find(element, ".guests"), "title", texts.guestsOnStage(guests));
+  setAttribute(find(element, ".session-card"), "aria-label", texts.lobby.card(title, host, viewers, guests));
 }

@@ -6,6 +6,7 @@ import { LocalMedia } from "./local_media.js";
 import { lobbyView } from "./lobby.js";
 import { roomView } from "./room_view.js";
 import { signInView } from "./sign_in.js";
+import { texts } from "./texts.js";
 
 /**
  * @typedef {import("./auth.js").Identity} Identity
@@ -15,6 +16,8 @@ import { signInView } from "./sign_in.js";
  * @property {LocalMedia} media
  * @property {Identity | null} identity
  * @property {(identity: Identity | null) => void} signIn null signs out
+ * @property {(token: string) => void} renew the same person has a newer token
+ * @property {() => void} reopen shows the current address anew
  *
  * @typedef {() => void} Dispose ends what a view has running
  */
@@ -23,7 +26,7 @@ const main = find(document, "#main");
 const top = find(document, "#top");
 
 /** @type {App} */
-const app = { api: new Api(), media: new LocalMedia(), identity: null, signIn };
+const app = { api: new Api(), media: new LocalMedia(), identity: null, signIn, renew, reopen: show };
 /** @type {Dispose} */
 let dispose = () => {};
 
@@ -31,6 +34,11 @@ let dispose = () => {};
 function signIn(identity) {
   setIdentity(identity);
   show();
+}
+
+/** @param {string} token */
+function renew(token) {
+  if (app.identity) setIdentity({ ...app.identity, token });
 }
 
 /** @param {Identity | null} identity */
@@ -56,7 +64,7 @@ function renderTop() {
   const who = identity && h("span", { class: "who", dataset: { testid: "signed-in-name" } }, identity.name);
   const out =
     identity &&
-    h("button", { type: "button", class: "quiet", dataset: { testid: "sign-out" }, onClick: () => signIn(null) }, "Sign out");
+    h("button", { type: "button", class: "quiet", dataset: { testid: "sign-out" }, onClick: () => signIn(null) }, texts.frame.signOut);
   top.replaceChildren(
     h("a", { href: "#/", class: "brand" }, h("span", { class: "brand-mark", "aria-hidden": "true" }), "Greenroom"),
     h("div", { class: "top-end" }, who, out),

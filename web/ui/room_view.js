@@ -1,9 +1,13 @@
-import { Room, errorCode } from "../lib/index.js";
+import { JoinToken, Room, errorCode } from "../lib/index.js";
+import { isJoinToken } from "./auth.js";
 import { Banner } from "./banner.js";
 import { Controls } from "./controls.js";
 import { find, h, icon, setText } from "./dom.js";
-import { Panel } from "./panel.js";
+import { statsCard } from "./ended.js";
+import { Reactions } from "./reactions.js";
+import { Side } from "./side.js";
 import { StageMedia } from "./stage_media.js";
+import { sentence, texts } from "./texts.js";
 import { Tiles } from "./tiles.js";
 
 /**
@@ -11,22 +15,12 @@ import { Tiles } from "./tiles.js";
  * @typedef {import("./main.js").App} App
  */
 
-/** @type {Record<string, string>} by the reason of a final close */
-const GOODBYES = {
-  left: "You left the session.",
-  kicked: "The host removed you from this session. You cannot come back to it.",
-  session_not_found: "There is no such session.",
-  session_ended: "The session has ended.",
-  host_lost: "The session has ended: the host's connection was lost.",
-  ended_by_operator: "The session was ended by the operator of this server.",
-  replaced: "You opened this session somewhere else. It goes on there.",
-  session_full: "The session is full.",
-  unsupported_protocol: "This page is out of date. Reload it.",
-};
 const SIGN_IN_AGAIN = new Set(["token_missing", "token_invalid", "token_expired"]);
+/** How often what is said about times is said anew. */
+const CLOCK_MS = 10_000;
 
 /**
- * A live session: stage, panel and controls.
+ * A live session: stage, side and controls.
  *
  * @param {App} app
  * @param {HTMLElement} root
@@ -44,13 +38,20 @@ class RoomView {
   #room = new Room();
   #banner = new Banner();
   #tiles;
-  #panel;
+  #side;
+  #reactions;
   #controls;
   #stage;
+  #sessionId;
+  /** @type {JoinToken | null} */
+  #pass = null;
   #drawn = false;
-  #endReason = "";
+  #over = false;
+  /** @type {{reason?: string, stats?: import("../lib/types.js").SessionStats}} what the server said when the session ended */
+  #end = {};
+  #clock = setInterval(() => this.#draw(), CLOCK_MS);
   #head = createHead();
-  #waiting = h("p", { class: "joining muted", role: "status" }, "Joining…");
+  #waiting = h("p", { class: "joining muted", role: "status" }, texts.room.joining);
   #render = () => this.#draw();
 
   /**
@@ -61,10 +62,12 @@ class RoomView {
   constructor(app, root, sessionId) {
     this.#app = app;
     this.#root = root;
+    this.#sessionId = sessionId;
     const attempt = (/** @type {Promise<unknown>} */ promise) => this.#attempt(promise);
     this.#stage = new StageMedia(this.#room, app.media, (errors) => this.#devicesFailed(errors));
     this.#tiles = new Tiles(this.#room, app.media, () => this.#soundBlocked());
-    this.#panel = new Panel(this.#room, attempt);
+    this.#side = new Side(this.#room, sessionId, { attempt, tell: (...notice) => this.#banner.tell(...notice) });
+    this.#reactions = new Reactions(this.#room, attempt);
     this.#controls = new Controls(this.#room, app.media, this.#stage, attempt);
     find(this.#head, "[data-testid=share]").addEventListener("click", () => this.#share());
     app.media.addEventListener("change", this.#render);
@@ -74,10 +77,24 @@ class RoomView {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const url = `${scheme}//${location.host}/ws/live/${encodeURIComponent(sessionId)}`;
     // A refusal arrives as the status `closed` too, which is where it is shown.
-    this.#room.connect(url, app.identity?.token ?? "").catch(() => {});
+    this.#room.connect(url, this.#token()).catch(() => {});
+  }
+
+  /** A join token lasts for minutes and is renewed while its bearer is here. */
+  #token() {
+    const { identity } = this.#app;
+    const token = identity?.token ?? "";
+    if (!identity || !isJoinToken(token)) return token;
+    const keep = (/** @type {string} */ renewed) => this.#app.renew(renewed);
+    const pass = (this.#pass = new JoinToken(this.#sessionId, token, { onRenewed: keep }));
+    return () => pass.token;
   }
 
   dispose() {
+    clearInterval(this.#clock);
+    this.#pass?.stop();
+    this.#side.dispose();
+    this.#reactions.dispose();
     this.#app.media.removeEventListener("change", this.#render);
     this.#stage.dispose();
     this.#tiles.dispose();
@@ -92,10 +109,10 @@ class RoomView {
       change: () => this.#draw(),
       trackadded: () => this.#draw(),
       trackremoved: () => this.#draw(),
-      ended: ({ reason }) => (this.#endReason = reason),
+      ended: (message) => (this.#end = message),
       rolechange: ({ from, to }) => this.#roleChanged(from, to),
-      publisherror: (error) => this.#banner.tell(`What you send was refused: ${error.message}`),
-      error: ({ message }) => this.#banner.tell(message),
+      publisherror: (error) => this.#banner.tell(texts.room.publishRefused(sentence(error))),
+      error: (error) => this.#banner.tell(sentence(error)),
     };
     for (const [type, handler] of Object.entries(handlers)) {
       this.#room.addEventListener(type, (event) => handler(/** @type {CustomEvent} */ (event).detail));
@@ -105,7 +122,8 @@ class RoomView {
   /** @param {StatusDetail} detail */
   #statusChanged(detail) {
     if (detail.status === "connected") this.#banner.hide("reconnecting");
-    if (detail.status === "reconnecting") this.#banner.show({ kind: "reconnecting", text: "Connection lost. Reconnecting…" });
+    if (detail.status === "reconnecting") this.#banner.show({ kind: "reconnecting", text: texts.room.reconnecting });
+    this.#side.render();
     if (detail.status === "closed") this.#closed(detail.reason ?? "");
   }
 
@@ -122,33 +140,46 @@ class RoomView {
     }
     this.#app.media.stop();
     for (const kind of ["reconnecting", "devices", "autoplay", "notice"]) this.#banner.hide(kind);
-    const text = GOODBYES[this.#endReason] ?? GOODBYES[reason] ?? `The connection was closed (${reason}).`;
+    this.#over = true;
+    const text = texts.ended.reasons[this.#end.reason ?? ""] ?? texts.ended.reasons[reason] ?? texts.ended.closed(reason);
+    const here = reason === "replaced";
     this.#banner.show({
       kind: reason || "closed",
       text,
-      action: "Back to live sessions",
-      onAction: () => (location.hash = "#/"),
+      action: here ? texts.ended.again : texts.ended.back,
+      onAction: () => (here ? this.#app.reopen() : (location.hash = "#/")),
     });
     this.#banner.element.classList.add("closed");
     this.#root.replaceChildren(this.#banner.element);
     this.#root.focus();
+    if (reason === "session_ended") this.#showStats();
+  }
+
+  async #showStats() {
+    // Those who were never in it, or were removed, see no numbers.
+    const stats = this.#end.stats ?? (await this.#app.api.sessionStats(this.#sessionId).catch(() => null))?.stats;
+    if (stats && this.#banner.element.isConnected) this.#banner.element.append(statsCard(stats));
   }
 
   #draw() {
     const { session } = this.#room.state;
-    if (!session || this.#room.status === "closed") return;
+    if (!session || this.#over) return;
     if (!this.#drawn) {
       this.#drawn = true;
-      const body = h("div", { class: "room-body" }, this.#tiles.element, this.#panel.element);
-      this.#root.replaceChildren(this.#head, this.#banner.element, body, this.#controls.element);
+      const stage = h("div", { class: "stage-box" }, this.#tiles.element, this.#reactions.rain.element);
+      const foot = h("div", { class: "room-foot" }, this.#reactions.element, this.#controls.element);
+      this.#root.replaceChildren(this.#head, this.#banner.element, h("div", { class: "room-body" }, stage, this.#side.element), foot);
     }
     document.title = `${session.title} · Greenroom`;
     setText(find(this.#head, "h1"), session.title);
     setText(find(this.#head, ".by"), session.description ? `${session.host_name} · ${session.description}` : session.host_name);
-    setText(find(this.#head, ".viewers .number"), String(session.viewer_count));
-    setText(find(this.#head, ".guests .number"), String(session.guest_count));
+    setCount(find(this.#head, ".viewers"), session.viewer_count, texts.viewers(session.viewer_count));
+    setCount(find(this.#head, ".guests"), session.guest_count, texts.guestsOnStage(session.guest_count));
+    setText(find(this.#head, ".running"), texts.duration((Date.now() - Date.parse(session.started_at)) / 1000));
+    find(this.#head, ".locked").hidden = !session.settings.locked;
     this.#tiles.render();
-    this.#panel.render();
+    this.#side.render();
+    this.#reactions.render();
     this.#controls.render();
   }
 
@@ -157,10 +188,10 @@ class RoomView {
    * @param {string} to
    */
   #roleChanged(from, to) {
-    if (from === "viewer" && to === "guest") this.#banner.tell("You are on stage.");
-    else if (to === "cohost") this.#banner.tell("The host made you a co-host.");
-    else if (from === "cohost" && to === "guest") this.#banner.tell("You are a guest again.");
-    else if (from !== null && to === "viewer") this.#banner.tell("You are back among the viewers.");
+    if (from === "viewer" && to === "guest") this.#banner.tell(texts.room.onStage);
+    else if (to === "cohost") this.#banner.tell(texts.room.nowCohost);
+    else if (from === "cohost" && to === "guest") this.#banner.tell(texts.room.guestAgain);
+    else if (from !== null && to === "viewer") this.#banner.tell(texts.room.viewerAgain);
   }
 
   /** @param {Error[]} errors */
@@ -169,15 +200,15 @@ class RoomView {
       this.#banner.hide("devices");
       return;
     }
-    const text = errors.map((error) => error.message).join(" ");
-    this.#banner.show({ kind: "devices", text, action: "Try again", onAction: () => this.#stage.open(this.#stage.usual) });
+    const text = errors.map(sentence).join(" ");
+    this.#banner.show({ kind: "devices", text, action: texts.room.tryAgain, onAction: () => this.#stage.open(this.#stage.usual) });
   }
 
   #soundBlocked() {
     this.#banner.show({
       kind: "autoplay",
-      text: "Your browser wants a tap before it plays sound.",
-      action: "Tap to hear",
+      text: texts.room.soundNeedsTap,
+      action: texts.room.tapToHear,
       onAction: () => {
         this.#banner.hide("autoplay");
         this.#tiles.unblock();
@@ -189,16 +220,16 @@ class RoomView {
   #attempt(promise) {
     promise.catch((error) => {
       if (errorCode(error) === "connection_lost" && this.#room.status === "closed") return;
-      this.#banner.tell(error.message);
+      this.#banner.tell(sentence(error));
     });
   }
 
   async #share() {
     try {
       await navigator.clipboard.writeText(location.href);
-      this.#banner.tell("The link is copied.");
+      this.#banner.tell(texts.room.copied);
     } catch {
-      this.#banner.tell(`Share this link: ${location.href}`);
+      this.#banner.tell(texts.room.shareThis(location.href));
     }
   }
 }
@@ -207,18 +238,35 @@ function createHead() {
   return h("div", { class: "room-head" },
     h("div", { class: "room-title" }, h("h1", {}), h("p", { class: "by muted" })),
     h("div", { class: "room-facts" },
-      h("span", { class: "live" }, "Live"),
-      count("viewers", "eye", "viewers"),
-      count("guests", "people", "guests on stage"),
-      h("button", { type: "button", class: "small with-icon", dataset: { testid: "share" } }, icon("link"), "Copy link")));
+      h("span", { class: "live" }, texts.live),
+      h("span", { class: "running muted" }),
+      h("span", { class: "locked", title: texts.lobby.locked, hidden: true }, icon("lock", texts.lobby.locked)),
+      createCount("viewers", "eye"),
+      createCount("guests", "people"),
+      h("button", { type: "button", class: "small with-icon", dataset: { testid: "share" } }, icon("link"), texts.room.copyLink)));
 }
 
 /**
  * @param {string} name
  * @param {string} picture
- * @param {string} what
  */
-function count(name, picture, what) {
-  return h("span", { class: `count ${name}`, title: what, dataset: { testid: `${name}-count` } },
-    icon(picture), h("span", { class: "number" }), h("span", { class: "visually-hidden" }, ` ${what}`));
+function createCount(name, picture) {
+  return h("span", { class: `count ${name}`, dataset: { testid: `${name}-count` } },
+    icon(picture), h("span", { class: "visually-hidden before" }), h("span", { class: "number" }), h("span", { class: "visually-hidden after" }));
+}
+
+/**
+ * The words around the number are for those who don't see the picture.
+ *
+ * @param {HTMLElement} element
+ * @param {number} count
+ * @param {string} words with the number in them
+ */
+function setCount(element, count, words) {
+  const number = count.toLocaleString(texts.language);
+  const [before, after = ""] = words.split(number);
+  setText(find(element, ".before"), before);
+  setText(find(element, ".number"), number);
+  setText(find(element, ".after"), after);
+  element.title = words;
 }

@@ -1,6 +1,7 @@
 import { errorCode } from "../lib/index.js";
 import { identityOf } from "./auth.js";
 import { h } from "./dom.js";
+import { sentence, texts } from "./texts.js";
 
 /**
  * Signing in by name, or by token where the server gives none.
@@ -15,7 +16,7 @@ export function signInView(app, root, invited) {
   const card = h("section", { class: "card sign-in" });
 
   const nameInput = h("input", {
-    id: "name", name: "name", required: true, maxlength: 80, autocomplete: "name", placeholder: "Ana",
+    id: "name", name: "name", required: true, maxlength: 80, autocomplete: "name", placeholder: texts.signIn.namePlaceholder,
     dataset: { testid: "sign-in-name" },
   });
   const tokenInput = h("textarea", {
@@ -33,7 +34,7 @@ export function signInView(app, root, invited) {
       app.signIn(await app.api.devToken(name));
     } catch (error) {
       if (["not_found", "http_404"].includes(errorCode(error))) showForm("token");
-      else problem.textContent = /** @type {Error} */ (error).message;
+      else problem.textContent = sentence(error);
     }
   }
 
@@ -42,24 +43,24 @@ export function signInView(app, root, invited) {
     event.preventDefault();
     const identity = identityOf(tokenInput.value.trim());
     if (identity) app.signIn(identity);
-    else problem.textContent = "This is not an access token.";
+    else problem.textContent = texts.signIn.notAToken;
   }
 
   /** @param {"name" | "token"} which */
   function showForm(which) {
-    const heading = h("h1", {}, invited ? "You are invited" : "Welcome to Greenroom");
+    const heading = h("h1", {}, invited ? texts.signIn.invited : texts.signIn.welcome);
     const button = (/** @type {string} */ text) =>
       h("button", { type: "submit", class: "primary wide", dataset: { testid: "sign-in-button" } }, text);
     const form =
       which === "name"
         ? h("form", { onSubmit: byName },
-            h("label", { for: "name" }, "Your name"), nameInput, problem, button("Continue"))
+            h("label", { for: "name" }, texts.signIn.name), nameInput, problem, button(texts.signIn.go))
         : h("form", { onSubmit: byToken },
-            h("label", { for: "token" }, "Access token"), tokenInput, problem, button("Sign in"));
+            h("label", { for: "token" }, texts.signIn.token), tokenInput, problem, button(texts.signIn.tokenGo));
     const hint =
       which === "name"
-        ? invited ? "Say who you are, then you are in." : "Go live, or watch and come up on stage."
-        : "This server gives no tokens by name. Paste the one that its application gave you.";
+        ? invited ? texts.signIn.invitedHint : texts.signIn.hint
+        : texts.signIn.tokenHint;
     card.replaceChildren(heading, h("p", { class: "muted" }, hint), form);
     (which === "name" ? nameInput : tokenInput).focus();
   }

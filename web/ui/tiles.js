@@ -1,4 +1,5 @@
 import { find, h, icon, initials, reconcile, setAttribute, setText } from "./dom.js";
+import { texts } from "./texts.js";
 import { TileMedia } from "./tile_media.js";
 
 /**
@@ -8,7 +9,6 @@ import { TileMedia } from "./tile_media.js";
  * @typedef {{key: string, participant: Participant, source: "camera" | "screen", own: boolean}} Tile
  */
 
-export const ROLE_NAMES = { host: "Host", cohost: "Co-host", guest: "Guest", viewer: "Viewer" };
 const GAP_PX = 12;
 const ASPECT = 16 / 9;
 /** Below this the page scrolls and tiles share its width: see the same width in room.css and panel.css. */
@@ -16,7 +16,7 @@ const NARROW = matchMedia("(max-width: 900px)");
 
 /** The stage: a tile for everybody on it, and one for each shared screen. */
 export class Tiles {
-  element = h("section", { class: "stage", "aria-label": "Stage", dataset: { testid: "stage" } });
+  element = h("section", { class: "stage", "aria-label": texts.room.stage, dataset: { testid: "stage" } });
   #room;
   #local;
   #onBlocked;
@@ -80,7 +80,7 @@ export class Tiles {
     },
       h("span", { class: "avatar", "aria-hidden": "true" }),
       video,
-      h("p", { class: "tile-lost", hidden: true }, "Connection lost"),
+      h("p", { class: "tile-lost", hidden: true }, texts.tiles.lost),
       h("div", { class: "tile-foot" },
         h("span", { class: "tile-name" }), h("span", { class: "badge" }), h("span", { class: "marks" })));
   }
@@ -93,12 +93,12 @@ export class Tiles {
     const { audio, video } = own ? this.#ownTracks(source) : this.#remoteTracks(participant, source);
     this.#media.get(key)?.set(audio, video);
     const screen = source === "screen";
-    const name = screen ? `${participant.name}'s screen` : own ? `${participant.name} (you)` : participant.name;
-    setAttribute(element, "aria-label", screen ? name : `${name}, ${ROLE_NAMES[participant.role]}`);
+    const name = screen ? texts.tiles.screenOf(participant.name) : own ? texts.you(participant.name) : participant.name;
+    setAttribute(element, "aria-label", screen ? name : `${name}, ${texts.roles[participant.role]}`);
     setText(find(element, ".tile-name"), name);
     setText(find(element, ".avatar"), initials(participant.name));
     const badge = find(element, ".badge");
-    setText(badge, ROLE_NAMES[participant.role]);
+    setText(badge, texts.roles[participant.role]);
     badge.className = `badge badge-${participant.role}`;
     badge.hidden = screen;
     find(element, ".tile-lost").hidden = participant.connected;
@@ -180,22 +180,21 @@ function updateMarks(element, participant, screen) {
   /** @type {{key: string, name: string, label: string}[]} */
   const marks = [];
   if (!screen) {
-    addMark(marks, "mic_off", "Microphone", participant.audio_locked, participant.audio_muted);
-    addMark(marks, "camera_off", "Camera", participant.video_locked, participant.video_muted);
+    addMark(marks, "mic_off", participant.audio_locked, participant.audio_muted);
+    addMark(marks, "camera_off", participant.video_locked, participant.video_muted);
   }
   reconcile(element, marks, (mark) => mark.key, ({ name, label, key }) => createMark(name, label, key.endsWith("host")), () => {});
 }
 
 /**
  * @param {{key: string, name: string, label: string}[]} marks
- * @param {string} name
- * @param {string} device
+ * @param {"mic_off" | "camera_off"} name
  * @param {boolean} locked
  * @param {boolean} muted
  */
-function addMark(marks, name, device, locked, muted) {
-  if (locked) marks.push({ key: `${name}-host`, name, label: `${device} turned off by the host` });
-  else if (muted) marks.push({ key: `${name}-self`, name, label: `${device} off` });
+function addMark(marks, name, locked, muted) {
+  if (locked) marks.push({ key: `${name}-host`, name, label: texts.tiles.offByHost[name] });
+  else if (muted) marks.push({ key: `${name}-self`, name, label: texts.tiles.off[name] });
 }
 
 /**

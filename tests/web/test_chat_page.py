@@ -1,0 +1,271 @@
+"""web/ui: the chat and the reactions as people see them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from tests.support.waiting import until
+from tests.web.fake_server import SESSION_ID, FakeServer, Message, chat_message, participant, session, token_for
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SCROLLER = ".chat-scroll"
+AT_END = "(e) => e.scrollHeight - e.scrollTop - e.clientHeight < 2"
+
+
+async def enter(page: Page, server: FakeServer, *messages: Message, more: bool = False) -> None:
+    server.welcome |= {"messages": list(messages), "more_messages": more}
+    await page.goto(f"{server.url}/#/s/{SESSION_ID}?token={token_for('u-me', 'Me')}")
+    await page.get_by_test_id("stage").wait_for()
+    await page.get_by_test_id("tab-chat").click()
+
+
+def lines(page: Page) -> Locator:
+    return page.get_by_test_id("chat-line")
+
+
+def many(first: int, last: int) -> list[Message]:
+    return [chat_message(position) for position in range(first, last + 1)]
+
+
+async def write(page: Page, text: str) -> None:
+    await page.get_by_label("Write a message").fill(text)
+    await page.keyboard.press("Enter")
+
+
+async def test_what_was_said_is_shown_and_nothing_is_read_as_html(page: Page, server: FakeServer) -> None:
+    joined = {"event": "joined", "user_id": "u", "name": "Ana", "count": 5, "names": ["Ana", "Bo", "Cy"]}
+    gift = {"gift_id": "rose", "gift_name": "Rose", "icon": "🌹", "quantity": 3, "value": 3}
+    await enter(
+        page,
+        server,
+        chat_message(
+            1, "<img src=x onerror=alert(1)> (see https://a.example/x_(1)). javascript:alert(1)", "<b>Eve</b>"
+        ),
+        chat_message(2, name=None, kind="system", data=joined),
+        chat_message(3, "", "Gus", kind="gift", data=gift),
+        chat_message(4, "", "Gus", deleted_at="2026-01-01T12:00:00Z"),
+        chat_message(5, name=None, kind="system", data={"event": "of_the_future"}),
+    )
+    await expect(lines(page).nth(0)).to_contain_text("<img src=x onerror=alert(1)>")
+    await expect(lines(page).nth(0)).to_contain_text("<b>Eve</b>")
+    link = lines(page).nth(0).get_by_role("link")
+    await expect(link).to_have_attribute("href", "https://a.example/x_(1)")
+    await expect(link).to_have_attribute("rel", re.compile("noopener.*noreferrer"))
+    await expect(lines(page).nth(1)).to_contain_text("Ana, Bo, Cy and 2 others joined")
+    await expect(lines(page).nth(2)).to_contain_text("Gus gave 3 × Rose")
+    await expect(lines(page).nth(3)).to_contain_text("Message deleted")
+    await expect(lines(page).nth(4)).to_be_hidden()
+    assert await page.locator("img, .chat b").count() == 0
+
+
+async def test_an_own_message_is_marked_until_it_is_stored(page: Page, server: FakeServer) -> None:
+    server.silent = True
+    await enter(page, server)
+    await write(page, "Hello there")
+    await expect(lines(page)).to_have_text(re.compile("Hello there.*Sending"))
+    sent = await server.wait_for("send_message")
+    stored = chat_message(1, sent["text"], "Vera", client_id=sent["client_id"])
+    await server.push("message", message=stored)
+    await expect(lines(page)).to_have_attribute("data-status", "stored")
+    await expect(page.get_by_label("Write a message")).to_have_value("")
+
+
+async def test_a_refused_message_can_be_sent_again(page: Page, server: FakeServer) -> None:
+    refusal = {"type": "error", "code": "rude", "message": "That was rude."}
+    server.replies["send_message"] = lambda _: refusal
+    await enter(page, server)
+    await write(page, "Hmpf")
+    await expect(lines(page)).to_contain_text("Not sent. That was rude.")
+    server.replies["send_message"] = lambda m: {
+        "type": "message",
+        "message": chat_message(1, m["text"], "Vera", client_id=m["client_id"]),
+    }
+    await page.get_by_role("button", name="Send again").click()
+    await expect(lines(page)).to_have_attribute("data-status", "stored")
+
+
+async def test_a_reader_is_left_in_peace_and_told_of_what_is_new(page: Page, server: FakeServer) -> None:
+    await enter(page, server, *many(1, 50))
+    scroller = page.locator(SCROLLER)
+    await until(lambda: scroller.evaluate(AT_END), "the newest message is in sight")
+    await scroller.evaluate("(e) => { e.scrollTop = 300; }")
+    pill = page.get_by_test_id("new-messages")
+    await expect(pill).to_be_hidden()
+    for position in (51, 52):
+        await server.push("message", message=chat_message(position))
+    await expect(pill).to_have_text("2 new messages")
+    assert await scroller.evaluate("(e) => e.scrollTop") == 300
+    await pill.click()
+    await expect(pill).to_be_hidden()
+    await server.push("message", message=chat_message(53))
+    await expect(lines(page).last).to_contain_text("Message 53")
+    await until(lambda: scroller.evaluate(AT_END), "the newest message is in sight again")
+
+
+@pytest.mark.parametrize("browser_name", ["chromium", "firefox"])
+async def test_older_messages_come_without_moving_what_is_read(page: Page, server: FakeServer) -> None:
+    release = asyncio.Event()
+
+    async def older(query: dict[str, str]) -> Message:
+        await release.wait()
+        before = int(query["before"])
+        return {"messages": many(before - 50, before - 1), "more": before > 100}
+
+    server.rest["messages"] = older
+    await enter(page, server, *many(101, 150), more=True)
+    scroller = page.locator(SCROLLER)
+    await until(lambda: scroller.evaluate(AT_END), "the newest message is in sight")
+    await scroller.evaluate("(e) => { e.scrollTop = 100; }")
+    seen = page.locator('[data-key="m-104"]')
+    before = await seen.bounding_box()
+    release.set()
+    await expect(page.locator('[data-key="m-51"]')).to_be_attached()
+    after = await seen.bounding_box()
+    assert before
+    assert after
+    assert abs(after["y"] - before["y"]) < 2
+
+
+async def test_the_host_can_take_messages_away_and_others_only_their_own(page: Page, server: FakeServer) -> None:
+    mine = chat_message(2, "Mine", "Vera")
+    await enter(page, server, chat_message(1, "Yours", "Ana"), mine)
+    await expect(lines(page).nth(0).get_by_role("button")).to_have_count(0)
+    await lines(page).nth(1).hover()
+    await lines(page).nth(1).get_by_role("button", name="Actions on the message of Vera").click()
+    await page.get_by_role("menuitem", name="Delete").click()
+    assert (await server.wait_for("delete_message"))["message_id"] == "m-2"
+    await server.push("message_deleted", message_id="m-2", position=2, deleted_by="u-vera")
+    await expect(lines(page).nth(1)).to_contain_text("Message deleted")
+    await expect(page.locator(".chat")).not_to_contain_text("Mine")
+    server.as_person("Hana", "host", [participant("Ana", "viewer")])
+    await page.reload()
+    await enter(page, server, chat_message(1, "Yours", "Ana"))
+    await lines(page).nth(0).hover()
+    await lines(page).nth(0).get_by_role("button").click()
+    await page.get_by_role("menuitem", name="Silence Ana").click()
+    assert (await server.wait_for("manage_participant"))["action"] == "silence"
+
+
+async def test_slow_mode_counts_down_and_silence_is_told_kindly(page: Page, server: FakeServer) -> None:
+    server.welcome["session"] = session(settings={"slow_mode_s": 30})
+    answer = {"type": "error", "code": "slow_mode", "message": "Slow mode.", "retry_after_s": 2}
+    server.replies["send_message"] = lambda _: answer
+    await enter(page, server)
+    note = page.get_by_test_id("chat-note")
+    await expect(note).to_have_text("Slow mode: one message in 30 s.")
+    await write(page, "Again")
+    await expect(note).to_have_text("Slow mode: you can write again in 2 s.")
+    await page.get_by_label("Write a message").fill("Next")
+    await expect(page.get_by_role("button", name="Send", exact=True)).to_be_disabled()
+    await expect(page.get_by_role("button", name="Send", exact=True)).to_be_enabled()
+    await server.push("participant_updated", participant=participant("Vera", "viewer", chat_silenced=True))
+    await expect(note).to_contain_text("silenced")
+    await expect(page.get_by_test_id("chat-input")).to_be_hidden()
+    await server.push("participant_updated", participant=participant("Vera", "viewer"))
+    await expect(page.get_by_test_id("chat-input")).to_have_value("Next")
+    await server.push("session_updated", session=session(settings={"enable_chat": False}))
+    await expect(note).to_have_text("The host has switched the chat off.")
+
+
+async def test_a_draft_outlives_a_lost_connection_and_the_page(page: Page, server: FakeServer) -> None:
+    await enter(page, server)
+    await page.get_by_label("Write a message").fill("Half a tho")
+    server.silent = True
+    server.cut()
+    await server.wait_for("hello", 2)
+    await expect(page.get_by_label("Write a message")).to_have_value("Half a tho")
+    await page.reload()
+    await expect(page.get_by_label("Write a message")).to_have_value("Half a tho")
+
+
+async def test_what_comes_while_another_tab_is_shown_is_counted(page: Page, server: FakeServer) -> None:
+    await enter(page, server, chat_message(1))
+    await page.get_by_test_id("tab-people").click()
+    await server.push("message", message=chat_message(2))
+    await expect(page.get_by_test_id("tab-chat")).to_have_text("Chat1")
+    await page.get_by_test_id("tab-chat").click()
+    await expect(page.get_by_test_id("tab-chat")).to_have_text("Chat")
+
+
+LONGEST_FRAME = """
+(ms) => new Promise((resolve) => {
+  let last = performance.now(), longest = 0;
+  const end = last + ms;
+  const frame = (now) => {
+    longest = Math.max(longest, now - last);
+    last = now;
+    if (now < end) requestAnimationFrame(frame);
+    else resolve(longest);
+  };
+  requestAnimationFrame(frame);
+})
+"""
+
+
+async def test_a_thousand_messages_leave_the_page_quick_and_small(page: Page, server: FakeServer) -> None:
+    await enter(page, server)
+    watching = asyncio.create_task(page.evaluate(LONGEST_FRAME, 2_000))
+    for position in range(1, 1001):
+        await server.push("message", message=chat_message(position))
+    await expect(lines(page).last).to_contain_text("Message 1000")
+    assert await watching < 500, "the page stood still"
+    assert await lines(page).count() <= 400
+    assert await page.locator(SCROLLER).evaluate(AT_END)
+
+
+async def storm(server: FakeServer, seconds: float) -> None:
+    """300 reactions a second, as the server tells of them."""
+    total = 0
+    for _ in range(int(seconds * 10)):
+        total += 10
+        counts = {"heart": 10, "fire": 10, "clap": 10}
+        await server.push("reactions", counts=counts, totals=dict.fromkeys(counts, total))
+        await asyncio.sleep(0.1)
+
+
+async def drawn(page: Page) -> bool:
+    script = "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((value) => value > 0)"
+    return bool(await page.locator("canvas.rain").evaluate(script))
+
+
+async def test_reactions_are_sent_counted_and_float_without_end_of_nodes(page: Page, server: FakeServer) -> None:
+    server.welcome["reactions"] = {"heart": 4}
+    await enter(page, server)
+    heart = page.get_by_role("button", name="Heart")
+    await expect(heart).to_have_accessible_name("Heart, 4 so far")
+    await heart.click()
+    await heart.click()
+    await expect(heart).to_have_accessible_name("Heart, 6 so far")
+    sent = await server.wait_for("react")
+    assert (sent["reaction"], sent["count"]) == ("heart", 2)
+    nodes = await page.evaluate("document.querySelectorAll('*').length")
+    watching = asyncio.create_task(page.evaluate(LONGEST_FRAME, 1_500))
+    await storm(server, 1.5)
+    assert await drawn(page)
+    assert await watching < 300, "frames were dropped"
+    assert await page.evaluate("document.querySelectorAll('*').length") == nodes
+    await expect(heart).to_have_accessible_name(re.compile("150 so far"))
+
+
+async def test_who_wants_less_motion_sees_numbers_only(page: Page, server: FakeServer) -> None:
+    await page.emulate_media(reduced_motion="reduce")
+    await enter(page, server)
+    await storm(server, 0.3)
+    await expect(page.get_by_role("button", name="Applause")).to_have_accessible_name("Applause, 30 so far")
+    assert not await drawn(page)
+
+
+async def test_a_server_with_other_reactions_is_followed(page: Page, server: FakeServer) -> None:
+    details: Any = {"types": ["heart", "rocket"]}
+    refusal = {"type": "error", "code": "unknown_reaction", "message": "No such reaction.", "details": details}
+    server.replies["react"] = lambda _: refusal
+    await enter(page, server)
+    await page.get_by_role("button", name="Applause").click()
+    await expect(page.get_by_role("button", name="Applause")).to_have_count(0)
+    await expect(page.get_by_role("button", name="rocket")).to_be_visible()

@@ -1,0 +1,172 @@
+"""web/ui: what a host can do in the panel, how those concerned are told, and what is shown at the end."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from tests.web.fake_server import (
+    SESSION_ID,
+    STATS,
+    FakeServer,
+    Message,
+    guest_request,
+    participant,
+    session,
+    token_for,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+BAN = {
+    "host_user_id": "u-hana",
+    "user_id": "u-eve",
+    "session_id": SESSION_ID,
+    "name": "Eve",
+    "reason": "Spam",
+    "banned_by": "u-hana",
+    "created_at": "2026-01-01T12:00:00Z",
+}
+
+
+async def enter(page: Page, server: FakeServer) -> None:
+    await page.goto(f"{server.url}/#/s/{SESSION_ID}?token={token_for('u-me', 'Me')}")
+    await page.get_by_test_id("stage").wait_for()
+
+
+def row(page: Page, name: str) -> Locator:
+    return page.locator(f'[data-testid="participant-row"][data-participant-id="p-{name.lower()}"]')
+
+
+async def test_all_requests_are_answered_at_once_and_rejecting_all_is_asked_for(page: Page, server: FakeServer) -> None:
+    server.as_person("Hana", "host", requests=[guest_request("Ana"), guest_request("Bo")])
+    server.replies["respond_all"] = lambda _: {"type": "answered", "answered": 1, "waiting": 1}
+    await enter(page, server)
+    await page.get_by_role("button", name="Approve all").click()
+    assert (await server.wait_for("respond_all"))["approve"] is True
+    await expect(page.get_by_test_id("banner")).to_contain_text("1 request waits")
+    await page.get_by_role("button", name="Reject all").click()
+    assert len(server.received["respond_all"]) == 1
+    await page.get_by_test_id("confirm-yes").click()
+    assert (await server.wait_for("respond_all", 2))["approve"] is False
+
+
+async def test_a_viewer_is_invited_and_the_invitation_can_be_taken_back(page: Page, server: FakeServer) -> None:
+    server.as_person("Hana", "host", [participant("Vic", "viewer")])
+    invitation = guest_request("Vic", kind="invitation", invited_by="u-hana")
+    server.replies["invite_guest"] = lambda _: {"type": "guest_request_created", "request": invitation}
+    await enter(page, server)
+    await page.get_by_role("button", name="Invite Vic on stage").click()
+    assert (await server.wait_for("invite_guest"))["participant_id"] == "p-vic"
+    await expect(page.get_by_test_id("request-row")).to_have_count(0)
+    await page.get_by_role("button", name="Take the invitation of Vic back").click()
+    assert (await server.wait_for("cancel_invitation"))["request_id"] == "r-vic"
+
+
+@pytest.mark.parametrize(("button", "accepted"), [("Accept", True), ("Decline", False)])
+async def test_who_is_invited_says_yes_or_no(page: Page, server: FakeServer, button: str, accepted: bool) -> None:
+    await enter(page, server)
+    invitation = guest_request("Vera", kind="invitation", invited_by="u-hana")
+    await server.push("invited", request=invitation)
+    await expect(page.get_by_role("heading", name="You are invited on stage")).to_be_visible()
+    await page.get_by_role("button", name=button).click()
+    answer = await server.wait_for("respond_invitation")
+    assert (answer["request_id"], answer["accept"]) == ("r-vera", accepted)
+    status = "approved" if accepted else "rejected"
+    await server.push("guest_request_updated", request={**invitation, "status": status})
+    await expect(page.get_by_role("heading", name="Come on stage")).to_be_visible()
+
+
+async def test_a_ban_is_asked_for_can_be_undone_and_lifted_later(page: Page, server: FakeServer) -> None:
+    server.as_person("Hana", "host", [participant("Eve", "viewer")])
+    await enter(page, server)
+    await page.get_by_role("button", name="More about Eve").click()
+    await row(page, "Eve").get_by_role("button", name="Ban Eve").click()
+    dialog = page.get_by_role("dialog", name="Ban Eve?")
+    await dialog.get_by_label("Reason").fill("Spam")
+    await page.keyboard.press("Enter")
+    await expect(dialog).to_be_hidden()
+    assert not server.received["ban"], "Enter in the field bans nobody"
+    await row(page, "Eve").get_by_role("button", name="Ban Eve").click()
+    await dialog.get_by_label("Reason").fill("Spam")
+    await dialog.get_by_role("button", name="Ban").click()
+    banned = await server.wait_for("ban")
+    assert (banned["participant_id"], banned["reason"]) == ("p-eve", "Spam")
+    await page.get_by_role("button", name="Undo").click()
+    assert (await server.wait_for("unban"))["user_id"] == "u-eve"
+    bans = [BAN]
+    server.rest["bans"] = lambda _: {"bans": bans}
+    await page.get_by_text("Banned people").click()
+    await expect(page.get_by_test_id("ban-row")).to_contain_text("Spam")
+    bans.clear()
+    await page.get_by_role("button", name="Lift the ban of Eve").click()
+    await expect(page.get_by_test_id("bans")).to_have_text("Nobody is banned.")
+
+
+async def test_everybody_is_muted_by_one_button(page: Page, server: FakeServer) -> None:
+    server.as_person("Hana", "host", [participant("Ana", "guest")])
+    server.replies["mute_all"] = lambda _: {"type": "muted", "muted": 1}
+    await enter(page, server)
+    await page.get_by_role("button", name="Mute all").click()
+    assert (await server.wait_for("mute_all"))["except_cohosts"] is False
+    await expect(page.get_by_test_id("banner")).to_have_text("1 person muted.")
+
+
+async def test_settings_change_at_once_and_go_back_when_refused(page: Page, server: FakeServer) -> None:
+    server.as_person("Hana", "host", requests=[guest_request("Ana")])
+    await enter(page, server)
+    await page.get_by_role("tab", name="Settings").click()
+    await page.get_by_label("Slow mode").select_option("30")
+    assert (await server.wait_for("update_settings"))["settings"] == {"slow_mode_s": 30}
+    await page.get_by_label("Guests at most").fill("21")
+    await page.keyboard.press("Tab")
+    await page.get_by_label("Guests at most").fill("4")
+    await page.keyboard.press("Tab")
+    assert (await server.wait_for("update_settings", 2))["settings"] == {"max_guests": 4}
+    await page.get_by_label("Guests allowed").uncheck()
+    await page.get_by_test_id("confirm-cancel").click()
+    await expect(page.get_by_label("Guests allowed")).to_be_checked()
+    server.replies["update_settings"] = lambda _: {"type": "error", "code": "forbidden", "message": "Not you."}
+    await page.get_by_label("Locked").check()
+    await expect(page.get_by_test_id("banner")).to_have_text("Not you.")
+    await expect(page.get_by_label("Locked")).not_to_be_checked()
+    await server.push("session_updated", session=session(settings={"locked": True, "slow_mode_s": 45}))
+    await expect(page.get_by_label("Locked")).to_be_checked()
+    await expect(page.get_by_label("Slow mode")).to_have_value("45")
+
+
+async def test_a_request_behind_another_tab_is_told(page: Page, server: FakeServer) -> None:
+    server.as_person("Hana", "host")
+    await enter(page, server)
+    await page.get_by_test_id("tab-chat").click()
+    await server.push("guest_request_created", request=guest_request("Ana"))
+    await expect(page.get_by_test_id("banner")).to_contain_text("Ana asks to come on stage.")
+    await page.get_by_role("button", name="Show").click()
+    await expect(page.get_by_test_id("request-row")).to_be_visible()
+
+
+async def test_nobody_but_the_host_is_offered_settings(page: Page, server: FakeServer) -> None:
+    server.as_person("Co", "cohost", [participant("Hana", "host"), participant("Gus", "guest")])
+    await enter(page, server)
+    await expect(page.get_by_role("tab", name="Settings")).to_be_hidden()
+    await expect(page.get_by_role("button", name="Mute all")).to_be_visible()
+    await server.push("participant_updated", participant=participant("Co", "guest"))
+    await expect(page.get_by_role("button", name="Mute all")).to_be_hidden()
+
+
+async def test_the_end_shows_what_came_of_it(page: Page, server: FakeServer) -> None:
+    await enter(page, server)
+    await server.push("session_ended", reason="host_lost", stats=STATS)
+    await server.close(4410, "session_ended")
+    await expect(page.get_by_test_id("banner")).to_contain_text("connection was lost")
+    stats = page.get_by_test_id("session-stats")
+    for fact in ("1 h 2 min", "52", "42", "50 %", "20 min"):
+        await expect(stats.get_by_text(fact, exact=True)).to_be_visible()
+
+
+async def test_who_comes_too_late_sees_it_too(page: Page, server: FakeServer) -> None:
+    ended: Message = {"type": "error", "code": "session_ended", "message": "The session has ended."}
+    server.hello_answer = ended
+    await page.goto(f"{server.url}/#/s/{SESSION_ID}?token={token_for('u-me', 'Me')}")
+    await expect(page.get_by_test_id("banner")).to_contain_text("The session has ended.")
+    await expect(page.get_by_test_id("session-stats")).to_be_visible()

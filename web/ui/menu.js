@@ -1,0 +1,83 @@
+import { h, icon } from "./dom.js";
+
+/** @typedef {{id: string, text: string, label?: string, icon?: string, danger?: boolean, act: () => void}} MenuItem */
+
+const MARGIN_PX = 8;
+
+/**
+ * A button that opens a menu. The items are asked for when it opens.
+ *
+ * @param {string} label of the button
+ * @param {() => MenuItem[]} items
+ * @returns {HTMLButtonElement}
+ */
+export function menuButton(label, items) {
+  const button = h("button", {
+    type: "button", class: "quiet menu-button", "aria-label": label, title: label, "aria-haspopup": "menu", "aria-expanded": "false",
+    onClick: () => openMenu(button, items()),
+  }, icon("more"));
+  return button;
+}
+
+/**
+ * @param {HTMLButtonElement} button
+ * @param {MenuItem[]} items
+ */
+function openMenu(button, items) {
+  const menu = h("div", { class: "menu", role: "menu", popover: "auto", "aria-label": button.title },
+    ...items.map((item) => createItem(item, () => menu.hidePopover())));
+  menu.addEventListener("keydown", moveFocus);
+  menu.addEventListener("toggle", (event) => {
+    if (/** @type {ToggleEvent} */ (event).newState === "open") return;
+    button.setAttribute("aria-expanded", "false");
+    menu.remove();
+  });
+  document.body.append(menu);
+  menu.showPopover();
+  place(menu, button);
+  button.setAttribute("aria-expanded", "true");
+  /** @type {HTMLElement | null} */ (menu.firstElementChild)?.focus();
+}
+
+/**
+ * @param {MenuItem} item
+ * @param {() => void} close
+ */
+function createItem({ id, text, label, icon: picture, danger, act }, close) {
+  const choose = () => {
+    close();
+    act();
+  };
+  return h("button", {
+    type: "button", role: "menuitem", class: danger ? "menu-item danger-quiet" : "menu-item", "aria-label": label ?? text,
+    dataset: { action: id }, onClick: choose,
+  }, picture ? icon(picture) : null, text);
+}
+
+/**
+ * Below the button, or above it where there is no room.
+ *
+ * @param {HTMLElement} menu
+ * @param {HTMLElement} button
+ */
+function place(menu, button) {
+  const at = button.getBoundingClientRect();
+  const { width, height } = menu.getBoundingClientRect();
+  const below = at.bottom + 4;
+  const top = below + height > innerHeight - MARGIN_PX ? at.top - height - 4 : below;
+  menu.style.top = `${Math.max(MARGIN_PX, top)}px`;
+  menu.style.left = `${Math.max(MARGIN_PX, Math.min(at.right - width, innerWidth - width - MARGIN_PX))}px`;
+}
+
+/** @param {KeyboardEvent} event */
+function moveFocus(event) {
+  const menu = /** @type {HTMLElement} */ (event.currentTarget);
+  const items = /** @type {HTMLElement[]} */ ([...menu.children]);
+  const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+  const last = items.length - 1;
+  /** @type {Record<string, number>} */
+  const targets = { ArrowDown: at >= last ? 0 : at + 1, ArrowUp: at <= 0 ? last : at - 1, Home: 0, End: last };
+  if (!(event.key in targets)) return;
+  event.preventDefault();
+  items[targets[event.key]].focus();
+}

@@ -1,0 +1,76 @@
+import { isModerator } from "../lib/index.js";
+import { confirmStep } from "./confirm.js";
+import { find, h, reconcile, setText } from "./dom.js";
+import { face } from "./face.js";
+import { texts } from "./texts.js";
+
+/**
+ * @typedef {import("../lib/index.js").Room} Room
+ * @typedef {import("../lib/types.js").GuestRequest} GuestRequest
+ */
+
+/** Who asks to come on stage, for host and cohosts to answer. */
+export class Requests {
+  #room;
+  #ui;
+  #list = h("ul", { class: "rows", dataset: { testid: "requests" } });
+  #count = h("span", { class: "count-badge" });
+  #empty = h("p", { class: "muted empty" }, texts.people.noRequests);
+  #all = h("div", { class: "row-actions all" },
+    h("button", { type: "button", class: "small", dataset: { testid: "approve-all" }, onClick: () => this.#approveAll() }, texts.people.approveAll),
+    h("button", { type: "button", class: "small danger-quiet", dataset: { testid: "reject-all" }, onClick: () => this.#rejectAll() }, texts.people.rejectAll));
+  element = h("section", { class: "box", "aria-live": "polite" },
+    h("div", { class: "box-head" }, h("h2", {}, `${texts.people.requests} `, this.#count), this.#all), this.#list, this.#empty);
+
+  /**
+   * @param {Room} room
+   * @param {import("./person_actions.js").Ui} ui
+   */
+  constructor(room, ui) {
+    this.#room = room;
+    this.#ui = ui;
+  }
+
+  render() {
+    const { you, pendingRequests } = this.#room.state;
+    const moderator = you !== null && isModerator(you.role);
+    const requests = moderator ? pendingRequests : [];
+    this.element.hidden = !moderator;
+    this.#empty.hidden = requests.length > 0;
+    this.#all.hidden = requests.length < 2;
+    setText(this.#count, requests.length ? String(requests.length) : "");
+    reconcile(this.#list, requests, ({ id }) => id, (request) => this.#create(request), updateWait);
+  }
+
+  /** @param {GuestRequest} request */
+  #create({ id, name, message }) {
+    const answer = (/** @type {boolean} */ approve) => () => this.#ui.attempt(this.#room.respondGuestRequest(id, approve));
+    const says = texts.people;
+    return h("li", { class: "row request", dataset: { testid: "request-row", requestId: id } },
+      h("div", { class: "row-head" }, face(name),
+        h("div", { class: "row-who" }, h("strong", { class: "row-name", dir: "auto" }, name)), h("span", { class: "row-wait muted" })),
+      message && h("p", { class: "request-message", dir: "auto" }, message),
+      h("div", { class: "row-actions" },
+        h("button", { type: "button", class: "primary small", "aria-label": says.approveWhom(name), dataset: { testid: "approve" }, onClick: answer(true) }, says.approve),
+        h("button", { type: "button", class: "small", "aria-label": says.rejectWhom(name), dataset: { testid: "reject" }, onClick: answer(false) }, says.reject)));
+  }
+
+  #approveAll() {
+    const answered = this.#room.respondAll(true);
+    this.#ui.attempt(answered.then(({ waiting }) => waiting > 0 && this.#ui.tell(texts.people.stillWaiting(waiting))));
+  }
+
+  async #rejectAll() {
+    const says = texts.people;
+    const question = { title: says.rejectAllQuestion(this.#room.state.pendingRequests.length), text: says.rejectAllText, action: says.rejectAll };
+    if (await confirmStep(question)) this.#ui.attempt(this.#room.respondAll(false));
+  }
+}
+
+/**
+ * @param {HTMLElement} row
+ * @param {GuestRequest} request
+ */
+function updateWait(row, { created_at: since }) {
+  setText(find(row, ".row-wait"), texts.people.waitsFor(Math.max(0, (Date.now() - Date.parse(since)) / 1000)));
+}
