@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -36,7 +36,7 @@ from .outside.turn import TurnServers
 from .outside.webhooks import Webhooks
 from .settings import Settings
 from .shutdown import stop_on_signals
-from .store import Database, PostgresStore, WebhookOutbox
+from .store import Database, PostgresStore, SoleServer, WebhookOutbox
 from .tokens.token_setup import open_authenticator
 from .version import version
 
@@ -50,21 +50,26 @@ their connections (nginx: 60 s), so that they never write into one that is just 
 
 
 async def serve(settings: Settings) -> int:
-    """Run the server until SIGINT or SIGTERM. Returns the exit code, 0.
+    """Run the server until SIGINT or SIGTERM. Returns the exit code: 0, or 1 where another server has taken over.
 
     Raises what the command line tells the operator: `KeySetupError`, `PaymentSetupError`, `PostgresError`,
     `MigrationError`, `StoreUnavailable`, `MediaError`, `TlsError`, and `OSError` for a port that is taken.
     """
-    stop = stop_on_signals()
+    stop, replaced = stop_on_signals(), asyncio.Event()
+
+    def end_replaced() -> None:
+        replaced.set()
+        stop.set()
+
     async with AsyncExitStack() as stack:
-        url = await _unless(stop, _start(settings, stack))
+        url = await _unless(stop, _start(settings, stack, end_replaced))
         if url is not None:
             gc.collect()
             gc.freeze()
             print(f"\nGreenroom is ready: {url}\nPress Ctrl-C to stop.\n", flush=True)
             await stop.wait()
         print("Stopping ...", flush=True)
-    return 0
+    return 1 if replaced.is_set() else 0
 
 
 async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, str]) -> str | None:
@@ -83,7 +88,7 @@ async def _unless(stop: asyncio.Event, starting: Coroutine[Any, Any, str]) -> st
         stopping.cancel()
 
 
-async def _start(settings: Settings, stack: AsyncExitStack) -> str:
+async def _start(settings: Settings, stack: AsyncExitStack, replaced: Callable[[], None]) -> str:
     """Start everything; `stack` undoes it. Returns the page's URL."""
     stack.callback(sentry.start(settings.sentry_dsn.get_secret_value() if settings.sentry_dsn is not None else None))
     tls = _tls(settings, stack)
@@ -95,6 +100,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> str:
         stack.push_async_callback(postgres.stop)
     database = Database(dsn)
     await database.migrate()
+    right = SoleServer(database, replaced)
+    stack.push_async_callback(right.release)
+    await right.acquire()
     await database.connect()
     stack.push_async_callback(database.close)
 

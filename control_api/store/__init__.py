@@ -19,6 +19,7 @@ from .listing import Listing
 from .participants import Participants
 from .reactions import Reactions
 from .sessions import Sessions
+from .sole_server import SoleServer as SoleServer
 from .statistics import Statistics
 from .webhooks import WebhookOutbox as WebhookOutbox
 

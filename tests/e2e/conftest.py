@@ -43,11 +43,13 @@ def start_server() -> Iterator[Callable[..., Server]]:
     """Starts servers with settings of their own, for tests that break them."""
     servers: list[Server] = []
 
-    def start(**settings: Any) -> Server:
+    def start(*, launch_only: bool = False, **settings: Any) -> Server:
         server = Server(**settings)
         servers.append(server)
         _running.append(server)
-        server.start()
+        server.launch()
+        if not launch_only:
+            server.await_health()
         return server
 
     yield start

@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
-from control_api.tokens.auth import ALGORITHM, load_or_create_secret
+from control_api.tokens.auth import load_or_create_secret
 from tests.support import sdp
 from tests.support.api import ApiError, User
 from tests.support.crew import Crew
@@ -29,17 +29,17 @@ def tokens(server: Server) -> dict[str, tuple[str | None, str]]:
     """Token and expected error, by what is wrong with it."""
     secret = load_or_create_secret(server.data_dir)
     claims = {"sub": "somebody", "name": "Somebody", "exp": int(time.time()) + 3600}
-    good = jwt.encode(claims, secret, algorithm=ALGORITHM)
+    good = jwt.encode(claims, secret, algorithm="HS256")
     header, payload, signature = good.split(".")
     return {
         "missing": (None, "token_missing"),
         "garbage": ("abc", "token_invalid"),
-        "foreign": (jwt.encode(claims, b"x" * 32, algorithm=ALGORITHM), "token_invalid"),
-        "expired": (jwt.encode(claims | {"exp": 1_000_000}, secret, algorithm=ALGORITHM), "token_expired"),
+        "foreign": (jwt.encode(claims, b"x" * 32, algorithm="HS256"), "token_invalid"),
+        "expired": (jwt.encode(claims | {"exp": 1_000_000}, secret, algorithm="HS256"), "token_expired"),
         "unsigned": (jwt.encode(claims, "", algorithm="none"), "token_invalid"),
         "other algorithm": (jwt.encode(claims, secret * 2, algorithm="HS512"), "token_invalid"),
         "altered": (f"{header}.{payload[:-2]}AA.{signature}", "token_invalid"),
-        "without subject": (jwt.encode({"exp": claims["exp"]}, secret, algorithm=ALGORITHM), "token_invalid"),
+        "without subject": (jwt.encode({"exp": claims["exp"]}, secret, algorithm="HS256"), "token_invalid"),
     }
 
 
@@ -70,7 +70,7 @@ async def test_a_token_of_a_hundred_kilobytes(crew: Crew) -> None:
 
 async def test_the_check_for_bad_tokens_accepts_a_good_one(crew: Crew, server: Server) -> None:
     claims = {"sub": "somebody", "name": "Somebody", "exp": int(time.time()) + 3600}
-    token = jwt.encode(claims, load_or_create_secret(server.data_dir), algorithm=ALGORITHM)
+    token = jwt.encode(claims, load_or_create_secret(server.data_dir), algorithm="HS256")
     _, session_id = await crew.live()
     await User(crew.api, token, "somebody", "Somebody").join(session_id)
 

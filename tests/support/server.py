@@ -70,12 +70,17 @@ class Server:
         self._workers = workers
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
-        self._shared_database = os.environ.get("DATABASE_URL")
+        self._shared_database = None if "database_url" in settings else os.environ.get("DATABASE_URL")
         self._schema: str | None = None
         """Of this server alone, in the shared database."""
 
     def start(self) -> None:
         """Returns when /healthz answers 200. Raises AssertionError with the end of the log otherwise."""
+        self.launch()
+        self.await_health()
+
+    def launch(self) -> None:
+        """Start the process, and wait for nothing."""
         if self._shared_database and self._schema is None:
             schema = f"greenroom_test_{os.getpid()}_{self.port}"
             self._administer(f"create schema {schema}")
@@ -92,8 +97,11 @@ class Server:
                 start_new_session=True,
                 preexec_fn=end_with_parent if sys.platform == "linux" else None,
             )
+
+    def await_health(self) -> None:
+        assert self._process is not None
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._healthy():
+        while not self.healthy():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise AssertionError(f"the server did not start\n{self.log_tail()}")
@@ -167,6 +175,9 @@ class Server:
         with urllib.request.urlopen(f"{self.url}/healthz", timeout=5, context=self._tls) as response:
             return dict(json.load(response))
 
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
     def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
         if not self.log_path.exists():
             return "(no log)"
@@ -204,7 +215,7 @@ class Server:
             environment["DATABASE_URL"] = self.database_url
         return environment
 
-    def _healthy(self) -> bool:
+    def healthy(self) -> bool:
         try:
             return bool(self.healthz()["status"] == "ok")
         except (OSError, urllib.error.URLError, ValueError, KeyError):
