@@ -63,7 +63,6 @@ class ModerationVerbs(StageVerbs):
             self._take_out(room, member, gone, "banned")
         elif known is not None:
             room.kicked.add(user_id)
-            room.former[user_id] = known.model_copy(update={"status": "kicked"})
         return record
 
     async def unban(self, identity: Identity, session_id: str, user_id: str) -> None:
@@ -81,9 +80,6 @@ class ModerationVerbs(StageVerbs):
                 raise LiveError("ban_not_found")
             room.banned.pop(user_id, None)
             room.kicked.discard(user_id)
-            former = room.former.get(user_id)
-            if former is not None:
-                room.former[user_id] = former.model_copy(update={"status": "left"})
 
     async def bans(self, identity: Identity, session_id: str) -> list[BanRecord]:
         """The host's, newest first; for cohosts those that were decided in this session."""

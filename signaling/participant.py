@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import secrets
-from typing import Protocol
+from typing import NamedTuple, Protocol, Self
 
 from sfu.rtp.parameters import MediaKind
 
 from .messages import ParticipantView, SourceView
 from .model import GuestRequestRecord, ParticipantRecord, Role
 from .peer import Peer
+
+
+class Former(NamedTuple):
+    """What a session remembers of somebody who has left. Small: a session may have seen many."""
+
+    name: str
+    role: Role
+    audio_locked: bool
+    video_locked: bool
+    chat_silenced: bool
+
+    @classmethod
+    def of(cls, record: ParticipantRecord) -> Self:
+        return cls(record.name, record.role, record.audio_locked, record.video_locked, record.chat_silenced)
 
 
 class Link(Protocol):

@@ -17,7 +17,7 @@ from .gate import Gate
 from .media import MediaTimings, RoomMedia
 from .messages import Message, ParticipantView
 from .model import GuestRequestRecord, ParticipantRecord, RequestKind, SessionRecord, SessionSettings, SessionStatistics
-from .participant import Participant
+from .participant import Former, Participant
 from .peer import Peer
 from .permissions import GUEST_SLOTS, MODERATORS, STAGE
 from .ports import Identity, MediaPlane
@@ -53,7 +53,7 @@ class Room:
         self.members: dict[str, Participant] = {}
         """By participant id."""
         self.by_user: dict[str, Participant] = {}
-        self.former: dict[str, ParticipantRecord] = {}
+        self.former: dict[str, Former] = {}
         """Who left, by user id: one row per user and session, and a host's lock outlives leaving."""
         self.kicked: set[str] = set()
         """User ids."""
@@ -185,7 +185,7 @@ class Room:
         del self.members[member.id]
         del self.by_user[member.user_id]
         self.media.peers.pop(member.id, None)
-        self.former[member.user_id] = record
+        self.former[member.user_id] = Former.of(record)
         member.peer.close_soon()
         self.media.changed(member.id)
 

@@ -16,7 +16,7 @@ from .messages import Message, ParticipantView, Welcome
 from .model import ParticipantRecord, Role, SessionRecord, SessionSettings, SessionType, Source
 from .moderation import ModerationVerbs
 from .operator import OperatorVerbs
-from .participant import Link, Participant
+from .participant import Former, Link, Participant
 from .permissions import Action, require
 from .ports import Identity, MediaError
 from .protocol import CloseCode
@@ -243,7 +243,7 @@ class RoomService(
 
 
 def _new_participant(
-    session_id: str, identity: Identity, role: Role, former: ParticipantRecord | None = None
+    session_id: str, identity: Identity, role: Role, former: Former | None = None
 ) -> ParticipantRecord:
     return ParticipantRecord(
         id=participant_id(session_id, identity.user_id),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from .errors import LiveError
 from .model import SessionRecord, SessionStatistics
-from .participant import Participant
+from .participant import Former, Participant
 from .ports import Identity, MediaPlane, Store
 from .protocol import CloseCode
 from .reactions import ReactionVerbs
@@ -141,7 +141,7 @@ class Upkeep(StageVerbs, ReactionVerbs):
             if record.status == "joined":
                 room.add(record, deadline)
                 continue
-            room.former[record.user_id] = record
+            room.former[record.user_id] = Former.of(record)
             if record.status == "kicked":
                 room.kicked.add(record.user_id)
         if session.host_user_id not in room.by_user:
