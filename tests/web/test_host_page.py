@@ -127,11 +127,11 @@ async def test_settings_change_at_once_and_go_back_when_refused(page: Page, serv
     await page.get_by_test_id("confirm-cancel").click()
     await expect(page.get_by_label("Guests allowed")).to_be_checked()
     server.replies["update_settings"] = lambda _: {"type": "error", "code": "forbidden", "message": "Not you."}
-    await page.get_by_label("Locked").check()
+    await page.get_by_role("switch", name="Locked").check()
     await expect(page.get_by_test_id("banner")).to_have_text("Not you.")
-    await expect(page.get_by_label("Locked")).not_to_be_checked()
+    await expect(page.get_by_role("switch", name="Locked")).not_to_be_checked()
     await server.push("session_updated", session=session(settings={"locked": True, "slow_mode_s": 45}))
-    await expect(page.get_by_label("Locked")).to_be_checked()
+    await expect(page.get_by_role("switch", name="Locked")).to_be_checked()
     await expect(page.get_by_label("Slow mode")).to_have_value("45")
 
 
@@ -170,3 +170,28 @@ async def test_who_comes_too_late_sees_it_too(page: Page, server: FakeServer) ->
     await page.goto(f"{server.url}/#/s/{SESSION_ID}?token={token_for('u-me', 'Me')}")
     await expect(page.get_by_test_id("banner")).to_contain_text("The session has ended.")
     await expect(page.get_by_test_id("session-stats")).to_be_visible()
+
+
+CATALOGUE = [
+    {"id": "rose", "name": "Rose", "icon": "🌹", "value": 1},
+    {"id": "cake", "name": "Cake", "icon": "🎂", "value": 20},
+]
+
+
+async def test_a_gift_says_its_price_before_it_is_given(page: Page, server: FakeServer) -> None:
+    server.welcome["session"] = session(settings={"enable_gifts": True})
+    given = {"gift_name": "Cake", "icon": "🎂", "quantity": 5, "value": 100, "name": "<b>Vera</b>"}
+    server.replies["send_gift"] = lambda _: {"type": "gift_sent", "gift": given}
+    await page.route("**/live/gifts", lambda route: route.fulfill(json={"gifts": CATALOGUE}))
+    await enter(page, server)
+    await page.get_by_role("button", name="Give something").click()
+    await page.get_by_role("radio", name="Cake").check(force=True)
+    await page.get_by_label("How many").select_option("5")
+    assert not server.received["send_gift"]
+    await page.get_by_role("button", name="Give for 100").click()
+    sent = await server.wait_for("send_gift")
+    assert (sent["gift_id"], sent["quantity"]) == ("cake", 5)
+    await server.push("gift", gift=given)
+    await expect(page.get_by_text("<b>Vera</b> gave 5 × Cake")).to_be_visible()
+    await server.push("session_updated", session=session())
+    await expect(page.get_by_role("button", name="Give something")).to_be_hidden()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.support.waiting import until
 from tests.web.fake_server import SESSION_ID, FakeServer, session, token_for
@@ -71,6 +72,40 @@ async def test_the_list_shows_what_is_live_and_reads_nothing_as_html(page: Page,
     server.sessions = []
     await expect(card).to_have_count(0, timeout=15_000)
     await expect(page.get_by_role("status")).to_contain_text("Nobody is live")
+
+
+async def test_the_list_is_searched_by_the_server(page: Page, server: FakeServer) -> None:
+    asked = []
+
+    async def search(route: Route) -> None:
+        query = parse_qs(urlsplit(route.request.url).query)
+        asked.append(query)
+        found = [] if "q" in query else [session(), session(id="other", title="Other", settings={"locked": True})]
+        await route.fulfill(json={"sessions": found, "next_cursor": None})
+
+    await page.route("**/live/active?*", search)
+    await sign_in(page, server)
+    await expect(page.get_by_test_id("session-card")).to_have_count(2)
+    await expect(page.get_by_test_id("session-card").nth(1)).to_contain_text("Locked")
+    await page.get_by_label("Search").fill("flour & water")
+    await expect(page.get_by_role("status")).to_have_text("No live session matches “flour & water”.")
+    await page.get_by_label("Order").select_option("viewers")
+    await until(lambda: asked[-1]["order"] == ["viewers"], "the order is asked for")
+    assert asked[-1]["q"] == ["flour & water"]
+
+
+async def test_more_sessions_are_read_when_they_are_wanted(page: Page, server: FakeServer) -> None:
+    async def pages(route: Route) -> None:
+        last = "cursor=" in route.request.url
+        found = session(id="b", title="Second page") if last else session(id="a", title="First page")
+        await route.fulfill(json={"sessions": [found], "next_cursor": None if last else "next"})
+
+    await page.route("**/live/active?*", pages)
+    await sign_in(page, server)
+    await expect(page.get_by_test_id("session-card")).to_have_text(re.compile("First page"))
+    await page.get_by_role("button", name="Show more").click()
+    await expect(page.get_by_test_id("session-card")).to_have_count(2)
+    await expect(page.get_by_role("button", name="Show more")).to_be_hidden()
 
 
 async def test_going_live_sends_the_form_and_keeps_the_camera(page: Page, server: FakeServer) -> None:

@@ -1,5 +1,6 @@
 import { isModerator } from "../lib/index.js";
 import { h, setText } from "./dom.js";
+import { pictureOf } from "./gifts.js";
 import { withLinks } from "./links.js";
 import { menuButton } from "./menu.js";
 import { sentence, texts, timeOfDay } from "./texts.js";
@@ -137,8 +138,7 @@ function fillSystem(element, { data, created_at: at }) {
 function fillGift(element, { name, data, created_at: at }) {
   element.classList.add("gift");
   const { gift_name: gift, icon, quantity } = /** @type {import("../lib/types.js").GiftData} */ (data);
-  const picture = icon.startsWith("/") ? h("img", { class: "gift-icon", src: icon, alt: "" }) : h("span", { class: "gift-icon", "aria-hidden": "true" }, icon);
-  element.replaceChildren(picture, h("span", { dir: "auto" }, texts.chat.gift(name ?? "", gift, quantity)), time(at));
+  element.replaceChildren(pictureOf(icon), h("span", { dir: "auto" }, texts.chat.gift(name ?? "", gift, quantity)), time(at));
 }
 
 /**

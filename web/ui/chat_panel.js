@@ -89,14 +89,14 @@ export class ChatPanel {
     if (!you) return;
     if (this.#atEnd && this.#visible && chat.messages.length > MAX_LINES) chat.keepNewest(KEPT_LINES);
     const anchor = this.#atEnd ? null : this.#firstVisible();
-    const before = anchor?.offsetTop ?? 0;
+    const before = anchor ? bottomOf(anchor) : 0;
     const lines = linesOf(this.#room.state);
     reconcile(this.#lines, lines, ({ key }) => key, () => h("li", { dataset: { testid: "chat-line" } }), (element, line) => this.#update(element, line));
     this.#empty.hidden = lines.length > 0;
     this.#older.hidden = !chat.more;
     if (!this.#older.hasChildNodes()) setText(this.#older, texts.chat.older);
     if (this.#atEnd) this.#scrollToEnd();
-    else if (anchor?.isConnected) this.#scroller.scrollTop += anchor.offsetTop - before;
+    else if (anchor?.isConnected) this.#scroller.scrollTop += bottomOf(anchor) - before;
     this.#countUnread();
     this.#loadOlderIfNear();
   }
@@ -164,11 +164,11 @@ export class ChatPanel {
     this.#loadOlderIfNear();
   }
 
-  /** The line that must not move when others come above it. */
+  /** The line whose end must not move when others come above it. */
   #firstVisible() {
     const top = this.#scroller.scrollTop;
     const all = /** @type {HTMLElement[]} */ ([...this.#lines.children]);
-    return all.find((line) => line.offsetTop + line.offsetHeight > top) ?? null;
+    return all.find((line) => bottomOf(line) > top) ?? null;
   }
 
   #countUnread() {
@@ -200,4 +200,9 @@ export class ChatPanel {
       this.#older.replaceChildren(`${texts.chat.olderFailed} `, h("button", { type: "button", class: "small", onClick: again }, texts.chat.tryAgain));
     }
   }
+}
+
+/** @param {HTMLElement} line */
+function bottomOf(line) {
+  return line.offsetTop + line.offsetHeight;
 }

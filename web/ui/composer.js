@@ -26,6 +26,8 @@ export class Composer {
   #note = h("p", { class: "composer-note", role: "status", dataset: { testid: "chat-note" } });
   /** When slow mode allows the next message, in milliseconds since 1970. */
   #slowUntil = 0;
+  /** The text whose height the field has. */
+  #fitted = "";
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticker;
 
@@ -83,8 +85,10 @@ export class Composer {
     this.render();
   }
 
-  /** As high as its text, up to the height that the style allows. */
+  /** As high as its text, up to the height that the style allows. Measuring costs a layout of the page, so only what changed is measured. */
   #fit() {
+    if (this.#fitted === this.#input.value || this.#input.clientWidth === 0) return;
+    this.#fitted = this.#input.value;
     this.#input.style.height = "auto";
     if (this.#input.value) this.#input.style.height = `${this.#input.scrollHeight + 2}px`;
   }

@@ -34,7 +34,7 @@ function openMenu(button, items) {
   });
   document.body.append(menu);
   menu.showPopover();
-  place(menu, button);
+  placeBeside(menu, button);
   button.setAttribute("aria-expanded", "true");
   /** @type {HTMLElement | null} */ (menu.firstElementChild)?.focus();
 }
@@ -55,12 +55,12 @@ function createItem({ id, text, label, icon: picture, danger, act }, close) {
 }
 
 /**
- * Below the button, or above it where there is no room.
+ * Puts what has opened below its button, or above it where there is no room.
  *
  * @param {HTMLElement} menu
  * @param {HTMLElement} button
  */
-function place(menu, button) {
+export function placeBeside(menu, button) {
   const at = button.getBoundingClientRect();
   const { width, height } = menu.getBoundingClientRect();
   const below = at.bottom + 4;

@@ -4,6 +4,7 @@ import { Banner } from "./banner.js";
 import { Controls } from "./controls.js";
 import { find, h, icon, setText } from "./dom.js";
 import { statsCard } from "./ended.js";
+import { Gifts } from "./gifts.js";
 import { Reactions } from "./reactions.js";
 import { Side } from "./side.js";
 import { StageMedia } from "./stage_media.js";
@@ -40,6 +41,7 @@ class RoomView {
   #tiles;
   #side;
   #reactions;
+  #gifts;
   #controls;
   #stage;
   #sessionId;
@@ -66,8 +68,11 @@ class RoomView {
     const attempt = (/** @type {Promise<unknown>} */ promise) => this.#attempt(promise);
     this.#stage = new StageMedia(this.#room, app.media, (errors) => this.#devicesFailed(errors));
     this.#tiles = new Tiles(this.#room, app.media, () => this.#soundBlocked());
-    this.#side = new Side(this.#room, sessionId, { attempt, tell: (...notice) => this.#banner.tell(...notice) });
+    /** @type {import("./person_actions.js").Ui} */
+    const ui = { attempt, tell: (...notice) => this.#banner.tell(...notice) };
+    this.#side = new Side(this.#room, sessionId, ui);
     this.#reactions = new Reactions(this.#room, attempt);
+    this.#gifts = new Gifts(this.#room, ui, this.#reactions.rain);
     this.#controls = new Controls(this.#room, app.media, this.#stage, attempt);
     find(this.#head, "[data-testid=share]").addEventListener("click", () => this.#share());
     app.media.addEventListener("change", this.#render);
@@ -166,8 +171,9 @@ class RoomView {
     if (!session || this.#over) return;
     if (!this.#drawn) {
       this.#drawn = true;
-      const stage = h("div", { class: "stage-box" }, this.#tiles.element, this.#reactions.rain.element);
-      const foot = h("div", { class: "room-foot" }, this.#reactions.element, this.#controls.element);
+      const stage = h("div", { class: "stage-box" }, this.#tiles.element, this.#reactions.rain.element, this.#gifts.toasts);
+      const foot = h("div", { class: "room-foot" },
+        h("div", { class: "foot-start" }, this.#reactions.element, this.#gifts.element), this.#controls.element);
       this.#root.replaceChildren(this.#head, this.#banner.element, h("div", { class: "room-body" }, stage, this.#side.element), foot);
     }
     document.title = `${session.title} · Greenroom`;
@@ -180,6 +186,7 @@ class RoomView {
     this.#tiles.render();
     this.#side.render();
     this.#reactions.render();
+    this.#gifts.render();
     this.#controls.render();
   }
 

@@ -157,7 +157,7 @@ export const english = {
     declined: "The host declined this time.",
     expired: "Nobody answered your request.",
     message: "Message to the host (optional)",
-    placeholder: "Message (optional)",
+    placeholder: "Your message",
     ask: "Ask to join",
     again: "Ask again",
     closed: "This session takes no guests.",
@@ -278,6 +278,12 @@ export const english = {
     /** @type {Record<string, string>} */
     names: { heart: "Heart", fire: "Fire", clap: "Applause", laugh: "Laughter", wow: "Wow", sad: "Sad" },
     react: (/** @type {string} */ name, /** @type {number} */ total) => (total ? `${name}, ${total} so far` : name),
+  },
+
+  gifts: {
+    give: "Give something",
+    quantity: "How many",
+    send: (/** @type {number} */ value) => `Give for ${value.toLocaleString("en")}`,
   },
 
   ended: {

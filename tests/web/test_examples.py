@@ -1,0 +1,53 @@
+"""docs/examples: pages that people start from do what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.web.fake_server import SESSION_ID, FakeServer, chat_message, participant
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+ROOT = Path(__file__).resolve().parents[2]
+OFFER = """
+async (kinds) => { const { mids, ...offer } = await farEnd.offer(kinds, true); return { mids, offer }; }
+"""
+
+
+async def test_a_page_of_ones_own_watches_talks_and_comes_on_stage(
+    page: Page, server: FakeServer, far_end: Page
+) -> None:
+    async def serve(route: Route) -> None:
+        await route.fulfill(path=ROOT / "docs/examples/watch.html")
+
+    async def library(route: Route) -> None:
+        await route.fulfill(path=ROOT / "web/lib" / route.request.url.rsplit("/", 1)[1])
+
+    await page.route("**/own/watch.html", serve)
+    await page.route("**/own/lib/*.js", library)
+    server.welcome["messages"] = [chat_message(1, "Welcome, <b>all</b>")]
+    await page.goto(f"{server.url}/own/watch.html#server={server.url}&session={SESSION_ID}&token=the-token")
+    await expect(page.get_by_role("heading")).to_have_text("Baking bread: Hana")
+    await expect(page.locator("#chat li")).to_have_text("Hana: Welcome, <b>all</b>")
+
+    made = await far_end.evaluate(OFFER, ["video"])
+    track = {"mid": made["mids"][0], "participant_id": "p-hana", "producer_id": "c", "source": "camera"}
+    await server.push("receive_offer", tracks=[{**track, "kind": "video"}], **made["offer"])
+    answer = await server.wait_for("receive_answer")
+    await far_end.evaluate("(sdp) => farEnd.accept(sdp)", answer["sdp"])
+    await page.wait_for_function("document.querySelector('video')?.videoWidth > 0")
+
+    await page.get_by_label("Message").fill("Hello")
+    await page.get_by_role("button", name="Send").click()
+    assert (await server.wait_for("send_message"))["text"] == "Hello"
+    await page.locator("#heart").click()
+    assert (await server.wait_for("react"))["reaction"] == "heart"
+    await server.push("reactions", counts={"heart": 1}, totals={"heart": 8})
+    await expect(page.locator("#heart span")).to_have_text("8")
+    await page.get_by_role("button", name="Ask to join").click()
+    await server.wait_for("request_guest")
+    await server.push("participant_updated", participant=participant("Vera", "guest"))
+    await server.wait_for("publish_offer")
