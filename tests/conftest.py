@@ -18,7 +18,7 @@ import asyncpg
 import pytest
 
 from control_api.assets import schema_file
-from control_api.embedded.postgres import EmbeddedPostgres
+from control_api.embedded.postgres import SERVER_OPTIONS, EmbeddedPostgres
 from control_api.store import Database
 
 try:
@@ -80,7 +80,12 @@ def _running_postgres(path: Path) -> Iterator[str]:
     thread.start()
     server = EmbeddedPostgres(path)
     try:
-        yield asyncio.run_coroutine_threadsafe(server.start(), loop).result(60)
+        with pytest.MonkeyPatch.context() as patch:
+            # Thousands of small transactions of tests; nobody needs them after a power failure.
+            for option in ("fsync", "full_page_writes", "synchronous_commit"):
+                patch.setitem(SERVER_OPTIONS, option, "off")
+            dsn = asyncio.run_coroutine_threadsafe(server.start(), loop).result(60)
+        yield dsn
     finally:
         asyncio.run_coroutine_threadsafe(server.stop(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
