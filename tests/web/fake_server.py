@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 WEB = Path(__file__).resolve().parents[2] / "web"
+EXAMPLES = WEB.parent / "docs/examples"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -197,6 +198,8 @@ class FakeServer:
                 web.get("/live/sessions/{session_id}/{name}", self._about_session),
                 web.get("/ws/live/{session_id}", self._websocket),
                 web.get("/", self._page),
+                web.static("/examples/lib", WEB / "lib"),
+                web.static("/examples", EXAMPLES),
                 web.static("/", WEB),
             ]
         )
@@ -306,5 +309,7 @@ class FakeServer:
 
 
 async def _add_policy(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Content-Security-Policy"] = POLICY
+    # Pages of one's own have policies of their own.
+    if not request.path.startswith("/examples/"):
+        response.headers["Content-Security-Policy"] = POLICY
     response.headers["Cache-Control"] = "no-store"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
-from tests.web.fake_server import SESSION_ID, FakeServer, chat_message, participant
+from tests.web.fake_server import SESSION_ID, FakeServer, chat_message, guest_request, participant
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ROOT = Path(__file__).resolve().parents[2]
 OFFER = """
 async (kinds) => { const { mids, ...offer } = await farEnd.offer(kinds, true); return { mids, offer }; }
 """
@@ -20,16 +17,13 @@ async (kinds) => { const { mids, ...offer } = await farEnd.offer(kinds, true); r
 async def test_a_page_of_ones_own_watches_talks_and_comes_on_stage(
     page: Page, server: FakeServer, far_end: Page
 ) -> None:
-    async def serve(route: Route) -> None:
-        await route.fulfill(path=ROOT / "docs/examples/watch.html")
-
-    async def library(route: Route) -> None:
-        await route.fulfill(path=ROOT / "web/lib" / route.request.url.rsplit("/", 1)[1])
-
-    await page.route("**/own/watch.html", serve)
-    await page.route("**/own/lib/*.js", library)
+    asked = {"type": "guest_request_created", "request": guest_request("Vera")}
+    server.replies |= {
+        "request_guest": lambda _: asked,
+        "send_message": lambda message: {"type": "message", "message": chat_message(2, message["text"], "Vera")},
+    }
     server.welcome["messages"] = [chat_message(1, "Welcome, <b>all</b>")]
-    await page.goto(f"{server.url}/own/watch.html#server={server.url}&session={SESSION_ID}&token=the-token")
+    await page.goto(f"{server.url}/examples/watch.html#server={server.url}&session={SESSION_ID}&token=the-token")
     await expect(page.get_by_role("heading")).to_have_text("Baking bread: Hana")
     await expect(page.locator("#chat li")).to_have_text("Hana: Welcome, <b>all</b>")
 
@@ -42,7 +36,7 @@ async def test_a_page_of_ones_own_watches_talks_and_comes_on_stage(
 
     await page.get_by_label("Message").fill("Hello")
     await page.get_by_role("button", name="Send").click()
-    assert (await server.wait_for("send_message"))["text"] == "Hello"
+    await expect(page.locator("#chat li").nth(1)).to_have_text("Vera: Hello")
     await page.locator("#heart").click()
     assert (await server.wait_for("react"))["reaction"] == "heart"
     await server.push("reactions", counts={"heart": 1}, totals={"heart": 8})

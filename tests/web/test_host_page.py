@@ -127,7 +127,7 @@ async def test_settings_change_at_once_and_go_back_when_refused(page: Page, serv
     await page.get_by_test_id("confirm-cancel").click()
     await expect(page.get_by_label("Guests allowed")).to_be_checked()
     server.replies["update_settings"] = lambda _: {"type": "error", "code": "forbidden", "message": "Not you."}
-    await page.get_by_role("switch", name="Locked").check()
+    await page.get_by_role("switch", name="Locked").click()
     await expect(page.get_by_test_id("banner")).to_have_text("Not you.")
     await expect(page.get_by_role("switch", name="Locked")).not_to_be_checked()
     await server.push("session_updated", session=session(settings={"locked": True, "slow_mode_s": 45}))

@@ -137,10 +137,7 @@ export class Outbox {
    * @returns {Promise<ChatMessage>}
    */
   #promise(clientId) {
-    const stored = new Promise((resolve, reject) => this.#waiting.set(clientId, { resolve, reject }));
-    // Whoever only looks at the drafts need not handle it.
-    stored.catch(() => {});
-    return stored;
+    return new Promise((resolve, reject) => this.#waiting.set(clientId, { resolve, reject }));
   }
 }
 

@@ -114,7 +114,8 @@ export class ChatPanel {
     this.#shown.set(element, shows);
     fillLine(element, line, you, {
       menu: (about) => this.#menu(about),
-      sendAgain: (clientId) => void this.#room.outbox.retry(clientId),
+      // What becomes of it is shown where it stands.
+      sendAgain: (clientId) => void this.#room.outbox.retry(clientId).catch(() => {}),
       discard: (clientId) => this.#room.outbox.discard(clientId),
     });
   }
