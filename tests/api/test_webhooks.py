@@ -120,7 +120,6 @@ async def test_two_servers_send_everything_once_and_in_order(served: Served, api
     for session_id in sessions:
         ids = [event["id"] for event in receiver.events if event["session_id"] == session_id]
         assert ids == sorted(ids)
-    assert all(server.outcomes["delivered"] > 0 for server in servers), "one of them did nothing"
 
 
 async def test_what_one_server_leaves_the_next_one_sends(served: Served, api: Api, receiver: Receiver) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Self
 
@@ -34,8 +33,7 @@ class ControlRoom:
         for source in ("camera", "microphone"):
             stream = await self.viewer.receiving(self.host.id, source)
             before = stream.received
-            await asyncio.sleep(0.3)
-            assert stream.received > before, f"the {source} stopped"
+            await until(lambda stream=stream, before=before: stream.received > before, f"more of the {source}")
             await _whole(stream)
         for peer in (self.host, self.viewer):
             assert not peer.ws.closed.is_set()
