@@ -11,6 +11,8 @@ has firefox-esr || has firefox || browsers="$browsers firefox-esr"
 others=""
 has turnserver || others="$others coturn"
 has promtool || others="$others prometheus"
+# Reactions are emoji; without a font for them screenshots show boxes.
+! has fc-list || fc-list | grep -qi emoji || others="$others fonts-noto-color-emoji"
 [ -z "$browsers$others" ] && exit 0
 
 if [ "$(id -u)" = 0 ] && has apt-get; then
@@ -18,7 +20,10 @@ if [ "$(id -u)" = 0 ] && has apt-get; then
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
     # shellcheck disable=SC2086  # one package a word
-    apt-get install -y -qq --no-install-recommends $browsers $others >/dev/null
+    [ -z "$browsers" ] || apt-get install -y -qq --no-install-recommends $browsers >/dev/null
+    # shellcheck disable=SC2086
+    apt-get install -y -qq --no-install-recommends $others >/dev/null ||
+        echo "Tests are skipped for want of some of these packages:$others" >&2
     # Debian starts services that it installs; the tests start a TURN server of their own, on loopback, and use promtool.
     for service in $others; do
         ! has systemctl || systemctl disable --quiet --now "$service" || true
