@@ -656,3 +656,36 @@ async def test_the_stage_takes_no_more_than_it_may(sql: Sql) -> None:
         with pytest.raises(asyncpg.CheckViolationError) as caught:
             await connection.execute(ANSWER, "approved", "ana")
         assert caught.value.constraint_name == "live_participants_max_guests"
+
+
+async def test_what_supabase_grants_by_default_is_taken_back(postgres_dsn: str, populated: asyncpg.Connection) -> None:
+    """There every new table, sequence and function of the schema is open to the roles of the API."""
+    async with own_schema(postgres_dsn) as dsn:
+        database = Database(dsn)
+        schema = dsn.rpartition("=")[2]
+        async with database.owner() as connection:
+            for what in ("tables", "sequences", "functions"):
+                await connection.execute(
+                    f"alter default privileges in schema {schema} grant all on {what} to anon, authenticated"
+                )
+            await database.migrate()
+            open_to_all = await connection.fetch(
+                """
+                select c.relname, p.role, p.verb from pg_class c,
+                       (select role, verb from unnest(array['anon', 'authenticated']) role,
+                               unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'trigger']) verb) p
+                 where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'v')
+                   and has_table_privilege(p.role, c.oid, p.verb)
+                   and not (p.role = 'authenticated' and (p.verb = 'select' and c.relname not in
+                              ('live_webhooks', 'live_webhook_outbox', 'greenroom_migrations')
+                            or p.verb = 'delete' and c.relname = 'live_bans'))
+                """
+            )
+            assert [tuple(row) for row in open_to_all] == []
+            callable_by_anon = await connection.fetch(
+                "select proname from pg_proc where pronamespace = current_schema()::regnamespace "
+                "and has_function_privilege('anon', oid, 'execute')"
+            )
+            assert [row[0] for row in callable_by_anon] == []
+            forging = "has_function_privilege('authenticated', 'live_record(uuid, text, text, jsonb)', 'execute')"
+            assert not await connection.fetchval(f"select {forging}")
