@@ -21,6 +21,8 @@ from control_api.assets import schema_file
 from control_api.embedded.postgres import SERVER_OPTIONS, EmbeddedPostgres
 from control_api.store import Database
 
+TESTS = Path(__file__).parent
+
 try:
     import uvloop
 except ImportError:  # Windows
@@ -31,6 +33,17 @@ else:
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     return {"server": new_event_loop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side (`make test`), those with servers, browsers and media keep to one process: they
+    share what takes long to start, and two rooms at once would measure each other."""
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        if folder in ("e2e", "web", "bench"):
+            item.add_marker(pytest.mark.xdist_group("servers and browsers"))
+        elif folder == "database":
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @contextmanager

@@ -165,10 +165,10 @@ async def test_no_dev_tokens_where_a_secret_is_configured(database, static_dir):
 EVERY = [(route.method, re.sub(r"\{\w+\}", str(uuid.uuid4()), route.path)) for route in ROUTES if route.token]
 
 
-@pytest.mark.parametrize(("method", "path"), EVERY)
-async def test_no_route_without_a_token(api, method, path):
-    with refused(401, "token_missing"):
-        await api.call(method, path, {} if method == "POST" else None)
+async def test_no_route_without_a_token(api):
+    for method, path in EVERY:
+        with refused(401, "token_missing"):
+            await api.call(method, path, {} if method == "POST" else None)
 
 
 async def test_bad_tokens(api, host):
@@ -197,16 +197,17 @@ async def test_a_401_names_the_scheme_and_a_token_in_the_query_counts_nothing(se
 POSTS = [route.path for route in (*ROUTES, *DEV_ROUTES) if route.method == "POST" and not route.operator]
 
 
+NO_OBJECTS = (b"", b"{", b"[]", b"7", b"null", b"\xff\xfe", b'{"a": NaN}', b"[" * 50_000)
+
+
 @pytest.mark.parametrize("path", POSTS)
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7", b"null", b"\xff\xfe", b'{"a": NaN}', b"[" * 50_000])
-async def test_bodies_that_are_no_json_object(served, host, path, body):
+async def test_bodies_that_are_no_json_object(served, host, path):
     headers = {"Authorization": f"Bearer {host.token}"}
-    async with (
-        aiohttp.ClientSession(served.url) as http,
-        http.post(path, data=body, headers=headers) as response,
-    ):
-        assert response.status == 400
-        assert (await response.json())["error"]["code"] == "invalid_json"
+    async with aiohttp.ClientSession(served.url) as http:
+        for body in NO_OBJECTS:
+            async with http.post(path, data=body, headers=headers) as response:
+                assert response.status == 400, body[:20]
+                assert (await response.json())["error"]["code"] == "invalid_json"
 
 
 VALID = {
@@ -280,7 +281,9 @@ async def test_active_checks_its_query(host, query):
         await host.call("GET", f"/live/active?{query}")
 
 
-@pytest.mark.parametrize("session_id", [str(uuid.uuid4()), "nonsense", "%00", "'; drop table", "x" * 64])
+@pytest.mark.parametrize(
+    "session_id", ["7be5d82e-39e9-4a63-8b69-c32212995e1f", "nonsense", "%00", "'; drop table", "x" * 64]
+)
 async def test_unknown_sessions(host, session_id):
     for path in ("", "/participants", "/guest-requests"):
         with refused(404, "session_not_found"):

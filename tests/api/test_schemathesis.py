@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.server import ROOT, Server
 
-MAX_TIME_S = 30
+MAX_TIME_S = 20
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 

@@ -225,7 +225,7 @@ async def test_who_may_see_what(show: Show, ended: bool) -> None:
                     await call
 
 
-@pytest.mark.parametrize("unknown", [str(uuid.uuid4()), "", "x", "%00"])
+@pytest.mark.parametrize("unknown", ["7be5d82e-39e9-4a63-8b69-c32212995e1f", "", "x", "%00"])
 async def test_sessions_that_there_are_not(show: Show, unknown: str) -> None:
     for store in (show.store, show.store.acting_as(Identity(user_id="hana", name="H"))):
         assert await store.session_statistics(unknown) is None
