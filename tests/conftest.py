@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -20,8 +21,6 @@ import pytest
 from control_api.assets import schema_file
 from control_api.embedded.postgres import SERVER_OPTIONS, EmbeddedPostgres
 from control_api.store import Database
-
-TESTS = Path(__file__).parent
 
 try:
     import uvloop
@@ -35,16 +34,18 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"server": new_event_loop}
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side (`make test`), those with servers, browsers and media keep to one process: they
-    share what takes long to start, and two rooms at once would measure each other."""
-    for item in items:
-        folder = item.path.relative_to(TESTS).parts[0]
-        if folder in ("e2e", "web", "bench"):
-            item.add_marker(pytest.mark.xdist_group("servers and browsers"))
-        elif folder == "database":
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """How `make test` spreads the tests over its processes: file by file, but those with servers, browsers and media
+    keep to one. They share what takes long to start, and two rooms at once would measure each other."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return "real time" if path.startswith(("tests/e2e", "tests/web", "tests/bench")) else path
+
+    return Scheduler(config, log)
 
 
 @contextmanager
