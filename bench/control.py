@@ -226,12 +226,15 @@ class Bench:
         deadline = time.monotonic() + self._seconds
 
         async def react(room: Room) -> None:
+            await asyncio.sleep(random.uniform(0, 1))
             while time.monotonic() < deadline:
                 await random.choice(room.members).request("react", reaction=random.choice(_REACTIONS))
                 await asyncio.sleep(random.uniform(0.3, 0.7))
 
         async def read(room: Room) -> None:
             paths = ["", "/participants", "/messages?limit=50", "/guest-requests"]
+            # People do not all press a key in the same moment.
+            await asyncio.sleep(random.uniform(0, 1))
             while time.monotonic() < deadline:
                 await self._crowd.call(
                     room.host_token, "GET", f"/live/sessions/{room.session_id}{random.choice(paths)}"
