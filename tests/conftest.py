@@ -36,14 +36,17 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """How `make test` spreads the tests over its processes: file by file, but those with servers, browsers and media
-    keep to one. They share what takes long to start, and two rooms at once would measure each other."""
+    """How `make test` spreads the tests over its processes: file by file, but those with servers and media keep to one,
+    and those of the page by itself, too. They share what takes long to start, and two rooms would measure each other.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
-            return "real time" if path.startswith(("tests/e2e", "tests/web", "tests/bench")) else path
+            if path.startswith(("tests/e2e", "tests/bench")):
+                return "real time"
+            return "pages" if path.startswith("tests/web") else path
 
     return Scheduler(config, log)
 
