@@ -13,7 +13,7 @@ from signaling.chat_model import ChatMessage, MessagePage
 from signaling.ports import NewMessage, Placed, StoreRefused
 
 from .database import claims_of
-from .rows import Bound, is_uuid, with_text_ids
+from .rows import Bound, is_uuid, require_attendance, with_text_ids
 
 _MESSAGE: Final = """
 select id, session_id, position, kind, participant_id, user_id, name, body as text, data, client_id, created_at,
@@ -37,10 +37,7 @@ class Chat(Bound):
         if not is_uuid(session_id):
             return MessagePage(messages=[], more=False)
         async with self._transaction() as connection:
-            # Row by row the policies would only leave an empty page to who was never there.
-            may_read = "select live_trusted() or live_attended($1) or live_hosts($1)"
-            if not await connection.fetchval(may_read, session_id):
-                raise StoreRefused("forbidden")
+            await require_attendance(connection, session_id)
             if after is not None:
                 rows = await connection.fetch(AFTER, session_id, limit + 1, after)
             elif before is not None:

@@ -8,9 +8,8 @@ from typing import Final
 import asyncpg
 
 from signaling.gift_model import GiftKind, GiftRecord, GiftTotals, GiverTotal, NewGift
-from signaling.ports import StoreRefused
 
-from .rows import Bound, is_uuid, lock_session, with_text_ids
+from .rows import Bound, is_uuid, lock_session, require_attendance, session_exists, with_text_ids
 
 # What the catalogue has no longer was given all the same.
 _GIFT: Final = """
@@ -77,12 +76,9 @@ class Gifts(Bound):
         if not is_uuid(session_id):
             return None
         async with self._transaction() as connection:
-            if not await connection.fetchval("select exists (select from live_sessions where id = $1)", session_id):
+            if not await session_exists(connection, session_id):
                 return None
-            # Row by row the policies would only leave nothing to who was never there.
-            may_see = "select live_trusted() or live_attended($1) or live_hosts($1)"
-            if not await connection.fetchval(may_see, session_id):
-                raise StoreRefused("forbidden")
+            await require_attendance(connection, session_id)
             whole = await connection.fetchrow(
                 """
                 select coalesce(sum(gifts), 0)::bigint as gifts, coalesce(sum(value), 0)::bigint as value

@@ -13,7 +13,7 @@ from signaling.ports import Identity, NewReaction, StoreRefused
 
 from .commits import commit_once
 from .database import claims_of, speak_as
-from .rows import Bound, is_uuid
+from .rows import Bound, is_uuid, require_attendance, session_exists
 
 
 class _Row(NamedTuple):
@@ -40,12 +40,9 @@ class Reactions(Bound):
         if not is_uuid(session_id):
             return None
         async with self._transaction() as connection:
-            if not await connection.fetchval("select exists (select from live_sessions where id = $1)", session_id):
+            if not await session_exists(connection, session_id):
                 return None
-            # Row by row the view would only show nothing to who was never there.
-            may_see = "select live_trusted() or live_attended($1) or live_hosts($1)"
-            if not await connection.fetchval(may_see, session_id):
-                raise StoreRefused("forbidden")
+            await require_attendance(connection, session_id)
             rows = await connection.fetch(
                 "select type, total from live_reaction_totals where session_id = $1", session_id
             )

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import asyncpg
 
-from signaling.ports import Identity
+from signaling.ports import Identity, StoreRefused
 
 from .database import Database
 
@@ -37,6 +37,20 @@ async def lock_session(connection: asyncpg.Connection, session_id: str) -> str:
     if status is None:
         raise LookupError(f"there is no session {session_id}")
     return str(status)
+
+
+async def session_exists(connection: asyncpg.Connection, session_id: str) -> bool:
+    return bool(await connection.fetchval("select exists (select from live_sessions where id = $1)", session_id))
+
+
+async def require_attendance(connection: asyncpg.Connection, session_id: str) -> None:
+    """Raise `StoreRefused` `forbidden` unless the caller is or was in a session, or is the server itself.
+
+    Row by row the policies would only leave nothing to who was never there, as if there were nothing.
+    """
+    may_see = "select live_trusted() or live_attended($1) or live_hosts($1)"
+    if not await connection.fetchval(may_see, session_id):
+        raise StoreRefused("forbidden")
 
 
 def with_text_ids(row: asyncpg.Record) -> dict[str, Any]:

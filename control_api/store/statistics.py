@@ -10,7 +10,7 @@ from pydantic_core import from_json
 from signaling.model import SessionStatistics, TimelineEvent
 from signaling.ports import Identity, StoreRefused
 
-from .rows import Bound, is_uuid
+from .rows import Bound, is_uuid, session_exists
 
 _STATISTICS: Final = ", ".join(SessionStatistics.model_fields)
 
@@ -20,7 +20,7 @@ class Statistics(Bound):
         if not is_uuid(session_id):
             return None
         async with self._transaction() as connection:
-            if not await _exists(connection, session_id):
+            if not await session_exists(connection, session_id):
                 return None
             return await statistics_of(connection, session_id, self._caller)
 
@@ -28,7 +28,7 @@ class Statistics(Bound):
         if not is_uuid(session_id):
             return None
         async with self._transaction() as connection:
-            if not await _exists(connection, session_id):
+            if not await session_exists(connection, session_id):
                 return None
             # Who may not see the events would see none of them, as if nothing had happened.
             if self._caller is not None and not await connection.fetchval("select live_moderates($1)", session_id):
@@ -53,7 +53,3 @@ async def statistics_of(connection: asyncpg.Connection, session_id: str, caller:
     if row is None:
         raise StoreRefused("forbidden")
     return SessionStatistics.model_validate({**row, "reactions": from_json(row["reactions"])})
-
-
-async def _exists(connection: asyncpg.Connection, session_id: str) -> bool:
-    return bool(await connection.fetchval("select exists (select from live_sessions where id = $1)", session_id))

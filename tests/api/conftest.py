@@ -17,7 +17,7 @@ from sfu.worker.messages import WorkerStats
 from signaling.connection import ConnectionLimits
 from signaling.registry import ServiceConfig
 from signaling.service import RoomService
-from tests.support.api import Api
+from tests.support.api import Api, User
 from tests.support.fakes import FakePlane
 
 SECRET = b"a secret of the tests, 32 bytes and more"
@@ -99,3 +99,13 @@ async def serve(
 async def api(served: Served) -> AsyncIterator[Api]:
     async with Api(served.url) as client:
         yield client
+
+
+@pytest.fixture
+async def host(api: Api) -> User:
+    return await api.user("Hana")
+
+
+@pytest.fixture
+async def viewer(api: Api) -> User:
+    return await api.user("Vera")

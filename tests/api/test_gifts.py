@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from signaling.till import Till
-from tests.support.api import ApiError
+from tests.support.api import refused
 from tests.support.waiting import until
 from tests.support.ws import ProtocolError, SocketClosed, WsClient
 
@@ -30,20 +30,6 @@ def bank(served):
     bank = Bank()
     served.service._till = Till(served.service._store, bank, served.service._live_room)
     return bank
-
-
-def refused(status, code):
-    return pytest.raises(ApiError, match=rf"^{status} {code}:")
-
-
-@pytest.fixture
-async def host(api):
-    return await api.user("Hana")
-
-
-@pytest.fixture
-async def viewer(api):
-    return await api.user("Vera")
 
 
 async def give(user, session_id, gift_id="rose", key="k", **quantity):

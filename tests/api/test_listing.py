@@ -8,16 +8,6 @@ import pytest
 from tests.support.api import ApiError
 
 
-@pytest.fixture
-async def host(api):
-    return await api.user("Hana")
-
-
-@pytest.fixture
-async def viewer(api):
-    return await api.user("Vera")
-
-
 async def titles(user, query=""):
     return [session["title"] for session in (await user.call("GET", f"/live/active{query}"))["sessions"]]
 

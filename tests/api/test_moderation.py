@@ -5,24 +5,10 @@ import pytest
 from control_api.store import PostgresStore
 from signaling.registry import ServiceConfig
 from signaling.service import RoomService
-from tests.support.api import ApiError
+from tests.support.api import refused
 from tests.support.audit import acts
 from tests.support.fakes import FakePlane
 from tests.support.ws import ProtocolError, WsClient
-
-
-@pytest.fixture
-async def host(api):
-    return await api.user("Hana")
-
-
-@pytest.fixture
-async def viewer(api):
-    return await api.user("Vera")
-
-
-def refused(status, code):
-    return pytest.raises(ApiError, match=f"^{status} {code}:")
 
 
 async def ban(by, session_id, **target):

@@ -6,11 +6,7 @@ import pytest
 
 from control_api.tokens.operator_tokens import OperatorTokens
 from tests.api.conftest import SECRET
-from tests.support.api import ApiError
-
-
-def refused(status, code):
-    return pytest.raises(ApiError, match=f"^{status} {code}:")
+from tests.support.api import refused
 
 
 @pytest.fixture

@@ -6,24 +6,10 @@ import asyncio
 
 import pytest
 
-from tests.support.api import ApiError
+from tests.support.api import refused
 from tests.support.ws import ProtocolError, WsClient
 
 NONE = {"heart": 0, "fire": 0, "clap": 0, "laugh": 0, "wow": 0, "sad": 0}
-
-
-def refused(status, code):
-    return pytest.raises(ApiError, match=rf"^{status} {code}:")
-
-
-@pytest.fixture
-async def host(api):
-    return await api.user("Hana")
-
-
-@pytest.fixture
-async def viewer(api):
-    return await api.user("Vera")
 
 
 async def react(user, session_id, kind="heart", **count):

@@ -14,7 +14,7 @@ from control_api.http.errors import STATUS
 from control_api.http.routes import DEV_ROUTES, ROUTES
 from control_api.http.routes_bodies import Readiness
 from tests.api.conftest import SECRET, serve
-from tests.support.api import Api, ApiError
+from tests.support.api import Api, refused
 
 API = (Path(__file__).parents[2] / "docs" / "API.md").read_text()
 SESSION = {
@@ -25,20 +25,6 @@ PARTICIPANT = {
     *("id", "user_id", "name", "role", "connected", "joined_at", "audio_muted", "video_muted"),
     *("audio_locked", "video_locked", "chat_silenced", "sources"),
 }
-
-
-@pytest.fixture
-async def host(api):
-    return await api.user("Hana")
-
-
-@pytest.fixture
-async def viewer(api):
-    return await api.user("Vera")
-
-
-def refused(status, code):
-    return pytest.raises(ApiError, match=f"^{status} {code}:")
 
 
 # The happy path of every route

@@ -2,23 +2,9 @@
 
 import pytest
 
-from tests.support.api import ApiError
+from tests.support.api import refused
 from tests.support.audit import acts
 from tests.support.ws import ProtocolError, WsClient, refused_hello
-
-
-@pytest.fixture
-async def host(api):
-    return await api.user("Hana")
-
-
-@pytest.fixture
-async def viewer(api):
-    return await api.user("Vera")
-
-
-def refused(status, code):
-    return pytest.raises(ApiError, match=f"^{status} {code}:")
 
 
 async def change(person, session_id, **settings):

@@ -7,27 +7,13 @@ import uuid
 
 import pytest
 
-from tests.support.api import ApiError
+from tests.support.api import refused
 from tests.support.ws import WsClient
 
 STATISTICS = {
     *("duration_s", "peak_viewers", "total_viewers", "unique_viewers", "guests", "participation_rate"),
     *("messages", "reactions", "gifts", "gift_value", "average_watch_time_s"),
 }
-
-
-def refused(status, code):
-    return pytest.raises(ApiError, match=rf"^{status} {code}:")
-
-
-@pytest.fixture
-async def host(api):
-    return await api.user("Hana")
-
-
-@pytest.fixture
-async def viewer(api):
-    return await api.user("Vera")
 
 
 async def stats(user, session_id):

@@ -13,29 +13,15 @@ from control_api.tokens.auth import Authenticator, TokenRules
 from control_api.tokens.jwks import JwksSource, JwksTimings
 from signaling.ports import Identity
 from tests.api.conftest import SECRET, serve
-from tests.support.api import Api, ApiError, User
+from tests.support.api import Api, ApiError, User, refused
 from tests.support.issuer import Issuer, account, ec_key, jwk, rsa_key, sign
 from tests.support.waiting import until
 from tests.support.ws import ProtocolError, SocketClosed, WsClient, refused_hello
 
 
 @pytest.fixture
-async def host(api):
-    return await api.user("Hana")
-
-
-@pytest.fixture
-async def viewer(api):
-    return await api.user("Vera")
-
-
-@pytest.fixture
 async def session(host):
     return (await host.start())["id"]
-
-
-def refused(status, code):
-    return pytest.raises(ApiError, match=f"^{status} {code}:")
 
 
 async def join_token(user, session_id, **wish):

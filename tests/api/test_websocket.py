@@ -13,16 +13,6 @@ from tests.support.ws import ProtocolError, SocketClosed, WsClient
 
 
 @pytest.fixture
-async def host(api):
-    return await api.user("Hana")
-
-
-@pytest.fixture
-async def viewer(api):
-    return await api.user("Vera")
-
-
-@pytest.fixture
 async def session(host):
     return (await host.start())["id"]
 

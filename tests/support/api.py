@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import pytest
 
 _numbers = itertools.count(1)
 
@@ -18,6 +19,11 @@ class ApiError(Exception):
         self.status = status
         self.code = code
         self.details = details
+
+
+def refused(status: int, code: str) -> pytest.RaisesExc[ApiError]:
+    """Around a call that the server has to refuse."""
+    return pytest.raises(ApiError, match=f"^{status} {code}:")
 
 
 class Api:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from sfu.rtp.parameters import ConsumerParameters, ProducerParameters
 from sfu.worker.messages import (
     Fingerprint,
@@ -20,6 +22,7 @@ from sfu.worker.messages import (
 )
 from signaling.chat_model import ChatMessage, MessagePage
 from signaling.codecs import OPUS, VP8
+from signaling.errors import LiveError
 from signaling.gift_model import GiftKind, GiftRecord, GiftTotals, NewGift, Pay, for_free
 from signaling.listing import ActiveSearch
 from signaling.media import MediaTimings
@@ -67,6 +70,11 @@ STATISTICS = SessionStatistics(
     average_watch_time_s=30.25,
 )
 FINGERPRINT = "sha-256 " + ":".join(["AB"] * 32)
+
+
+def refused(code: str) -> pytest.RaisesExc[LiveError]:
+    """Around a verb that has to be refused."""
+    return pytest.raises(LiveError, match=f"^{code}:")
 
 
 class FakeStore:

@@ -4,20 +4,15 @@ import pytest
 
 from signaling import messages
 from signaling.batches import BatchLimits, BatchWriter
-from signaling.errors import LiveError
 from signaling.model import SettingsChange
 from signaling.ports import Identity
 from signaling.room_chat import KEPT, WELCOME
-from tests.support.fakes import ANYBODY, World, settle
+from tests.support.fakes import ANYBODY, World, refused, settle
 
 
 @pytest.fixture
 def world():
     return World()
-
-
-def refused(code):
-    return pytest.raises(LiveError, match=f"^{code}:")
 
 
 def say(person, text="Hello", client_id=None):

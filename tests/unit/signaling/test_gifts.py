@@ -6,10 +6,9 @@ from uuid import uuid4
 import pytest
 
 from signaling import till
-from signaling.errors import LiveError
 from signaling.gift_model import PaymentUnknown
 from signaling.model import SettingsChange
-from tests.support.fakes import ANYBODY, World, settle
+from tests.support.fakes import ANYBODY, World, refused, settle
 
 
 class Bank:
@@ -37,10 +36,6 @@ def bank():
 @pytest.fixture
 def world(bank):
     return World(pay=bank)
-
-
-def refused(code):
-    return pytest.raises(LiveError, match=rf"^{code}:")
 
 
 def give(person, gift="rose", quantity=1, key="k1"):

@@ -2,15 +2,10 @@ import uuid
 
 import pytest
 
-from signaling.errors import LiveError
 from signaling.join_tokens import INVITED
 from signaling.model import Role
 from signaling.ports import Identity
-from tests.support.fakes import Person, World
-
-
-def refused(code):
-    return pytest.raises(LiveError, match=f"^{code}:")
+from tests.support.fakes import Person, World, refused
 
 
 async def grant(person, user_id=None, name=None, session_id=None):

@@ -2,18 +2,13 @@ import asyncio
 
 import pytest
 
-from signaling.errors import LiveError
 from signaling.model import SettingsChange
-from tests.support.fakes import World, settle
+from tests.support.fakes import World, refused, settle
 
 
 @pytest.fixture
 def world():
     return World()
-
-
-def refused(code):
-    return pytest.raises(LiveError, match=f"^{code}:")
 
 
 async def ban(by, whom, reason=""):

@@ -4,17 +4,12 @@ from uuid import uuid4
 
 import pytest
 
-from signaling.errors import LiveError
-from tests.support.fakes import World
+from tests.support.fakes import World, refused
 
 
 @pytest.fixture
 def world():
     return World()
-
-
-def refused(code):
-    return pytest.raises(LiveError, match=f"^{code}:")
 
 
 async def test_all_live_sessions_are_listed_the_oldest_first(world):

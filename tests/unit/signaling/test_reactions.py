@@ -6,18 +6,13 @@ from uuid import uuid4
 import pytest
 
 from signaling.batches import BatchLimits, WriteInDoubt
-from signaling.errors import LiveError
 from signaling.ports import CommitInDoubt, StoreRefused, StoreUnavailable
-from tests.support.fakes import ANYBODY, FakeStore, World, settle
+from tests.support.fakes import ANYBODY, FakeStore, World, refused, settle
 
 
 @pytest.fixture
 def world():
     return World()
-
-
-def refused(code):
-    return pytest.raises(LiveError, match=rf"^{code}:")
 
 
 def react(person, kind="heart", count=1):

@@ -3,18 +3,13 @@ from datetime import timedelta
 
 import pytest
 
-from signaling.errors import LiveError
 from signaling.registry import now
-from tests.support.fakes import World, settle
+from tests.support.fakes import World, refused, settle
 
 
 @pytest.fixture
 def world():
     return World()
-
-
-def refused(code):
-    return pytest.raises(LiveError, match=f"^{code}:")
 
 
 async def later(world, seconds):

@@ -5,16 +5,12 @@ import pytest
 
 from signaling.errors import LiveError
 from signaling.model import SessionSettings
-from tests.support.fakes import ANYBODY, World, settle
+from tests.support.fakes import ANYBODY, World, refused, settle
 
 
 @pytest.fixture
 def world():
     return World()
-
-
-def refused(code):
-    return pytest.raises(LiveError, match=f"^{code}:")
 
 
 async def start(person, title="Another"):

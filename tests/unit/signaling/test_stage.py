@@ -2,18 +2,13 @@ import asyncio
 
 import pytest
 
-from signaling.errors import LiveError
 from signaling.model import MAX_GUESTS
-from tests.support.fakes import World, settle
+from tests.support.fakes import World, refused, settle
 
 
 @pytest.fixture
 def world():
     return World()
-
-
-def refused(code):
-    return pytest.raises(LiveError, match=f"^{code}:")
 
 
 # Asking and answering

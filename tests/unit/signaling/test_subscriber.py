@@ -5,16 +5,12 @@ import pytest
 
 from signaling.errors import LiveError
 from tests.support import sdp
-from tests.support.fakes import World, credentials, settle
+from tests.support.fakes import World, credentials, refused, settle
 
 
 @pytest.fixture
 def world():
     return World()
-
-
-def refused(code):
-    return pytest.raises(LiveError, match=f"^{code}:")
 
 
 def names(offer):

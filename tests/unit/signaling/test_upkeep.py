@@ -2,18 +2,13 @@ import asyncio
 
 import pytest
 
-from signaling.errors import LiveError
 from signaling.model import SessionSettings
-from tests.support.fakes import ANYBODY, FakePlane, World, settle
+from tests.support.fakes import ANYBODY, FakePlane, World, refused, settle
 
 
 @pytest.fixture
 def world():
     return World()
-
-
-def refused(code):
-    return pytest.raises(LiveError, match=f"^{code}:")
 
 
 async def later(world, seconds):

@@ -7,32 +7,15 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
 
 import pytest
 from aiohttp import web
 
 from control_api.outside.payment_service import MAX_ANSWER_BYTES, ServicePayments
-from signaling.gift_model import GiftRecord, PaymentUnknown
+from signaling.gift_model import PaymentUnknown
+from tests.support.gifts import GIFT
 
 SECRET = b"a secret of the tests, 32 bytes and more"
-GIFT = GiftRecord(
-    id="5f0c3b1e-0000-4000-8000-000000000001",
-    session_id="5f0c3b1e-0000-4000-8000-000000000002",
-    participant_id="p",
-    user_id="vera",
-    name="Vera",
-    gift_id="cake",
-    gift_name="Cake",
-    icon="🎂",
-    quantity=2,
-    value=40,
-    created_at=datetime(2026, 1, 2, tzinfo=UTC),
-    host_user_id="hana",
-    key="k",
-    status="pending",
-    settled_at=None,
-)
 
 
 class Service:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import threading
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,25 +13,8 @@ from control_api.outside import payments
 from control_api.outside.payment_service import ServicePayments
 from control_api.outside.payments import FunctionPayments, PaymentSetupError, load, open_payments
 from control_api.settings import Settings
-from signaling.gift_model import GiftRecord, PaymentUnknown, for_free
-
-GIFT = GiftRecord(
-    id="5f0c3b1e-0000-4000-8000-000000000001",
-    session_id="5f0c3b1e-0000-4000-8000-000000000002",
-    participant_id="p",
-    user_id="vera",
-    name="Vera",
-    gift_id="cake",
-    gift_name="Cake",
-    icon="🎂",
-    quantity=2,
-    value=40,
-    created_at=datetime(2026, 1, 2, tzinfo=UTC),
-    host_user_id="hana",
-    key="secret of the giver",
-    status="pending",
-    settled_at=None,
-)
+from signaling.gift_model import PaymentUnknown, for_free
+from tests.support.gifts import GIFT
 
 
 def charge(payment: dict[str, Any]) -> bool:
