@@ -17,7 +17,7 @@ run: $(VENV)/.installed
 	@exec $(BIN)/greenroom serve --port $(PORT) --rtc-port $(RTC_PORT) --data-dir "$(DATA_DIR)"
 
 test: $(VENV)/.installed-test programs
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 3 $(ARGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

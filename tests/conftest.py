@@ -34,21 +34,40 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"server": new_event_loop}
 
 
+MEASURING = (
+    "tests/bench",
+    *(f"tests/e2e/test_{name}.py" for name in ("aiortc", "codecs", "edge", "loss", "media", "overload", "turn")),
+)
+"""Tests that lose, delay or count packets of their own: two of them at once would measure each other."""
+
+
+_LONG = ("tests/e2e", "tests/web", "tests/api")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """How `make test` spreads the tests over its processes: file by file, but those with servers and media keep to one,
-    and those of the page by itself, too. They share what takes long to start, and two rooms would measure each other.
-    """
+    """How `make test` spreads the tests over its processes: file by file; those that measure one after the other."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            path = nodeid.partition("::")[0]
-            if path.startswith(("tests/e2e", "tests/bench")):
-                return "real time"
-            return "pages" if path.startswith("tests/web") else path
+            return "measuring" if nodeid.startswith(MEASURING) else nodeid.partition("::")[0]
 
+    # In the order below, not by how many tests a file has.
+    config.option.loadscopereorder = False
     return Scheduler(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that all processes end together."""
+    if not hasattr(config, "workerinput"):
+        return
+    first = [MEASURING, *_LONG]
+
+    def place(item: pytest.Item) -> int:
+        return next((number for number, start in enumerate(first) if item.nodeid.startswith(start)), len(first))
+
+    items.sort(key=place)
 
 
 @contextmanager
