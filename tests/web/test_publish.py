@@ -106,7 +106,7 @@ async def test_offers_never_overlap(on_stage: Page, server: FakeServer, far_end:
 
 async def test_a_source_can_end_and_come_back_on_the_same_connection(on_stage: Page, server: FakeServer) -> None:
     await publish(on_stage, "camera", "camera")
-    await publish(on_stage, "camera", "null")
+    await on_stage.evaluate("room.unpublish('camera')")
     ended = server.received["publish_offer"][-1]
     assert (ended["connection_id"], ended["sources"]) == ("publish-1", {})
     assert "a=inactive" in ended["sdp"]
@@ -182,11 +182,11 @@ async def test_mutes_silence_the_track_itself(on_stage: Page, server: FakeServer
     await until(lambda: on_stage.evaluate("!microphone.enabled"), "the host's lock silences the track")
     await server.push("participant_updated", participant=participant("Gus", "guest"))
     await until(lambda: on_stage.evaluate("microphone.enabled"), "the track is back")
-    await on_stage.evaluate("room.setMuted('audio', true)")
+    await on_stage.evaluate("room.mute('audio')")
     assert await on_stage.evaluate("microphone.enabled") is False
     server.replies["set_muted"] = lambda _: {"type": "error", "code": "locked_by_host", "message": "Locked."}
     await server.push("participant_updated", participant=participant("Gus", "guest", audio_locked=True))
-    code = await on_stage.evaluate("room.setMuted('audio', false).catch((error) => error.code)")
+    code = await on_stage.evaluate("room.unmute('audio').catch((error) => error.code)")
     assert code == "locked_by_host"
     assert await on_stage.evaluate("microphone.enabled") is False
 

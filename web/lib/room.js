@@ -30,7 +30,7 @@ const OLDER_MESSAGES = 50;
  * - `chat` (detail: what happened, see `ChatLog`): `state.chat` has changed
  * - `reactions` (detail `{counts, totals, others}`, each by type): what came since the last such event, in all, and without the own ones
  * - `gift` (detail `Gift`): somebody gave something
- * - `invited` (detail `GuestRequest`): the caller is asked on stage; `respondInvitation` answers
+ * - `invited` (detail `GuestRequest`): the caller is asked on stage; `acceptInvitation` and `declineInvitation` answer
  * - `ended`, `kicked`, `error` (detail: the server's message)
  */
 export class Room extends Verbs {
@@ -109,7 +109,7 @@ export class Room extends Verbs {
 
   /**
    * @param {Source} source
-   * @param {MediaStreamTrack | null} track null ends the source
+   * @param {MediaStreamTrack} track in place of the one before
    */
   async publish(source, track) {
     const done = this.#publisher.setTrack(source, track);
@@ -117,21 +117,25 @@ export class Room extends Verbs {
     await done;
   }
 
+  /** @param {Source} source is no longer sent */
+  async unpublish(source) {
+    await this.#publisher.setTrack(source, null);
+  }
+
   /**
    * Mutes the own sources of a kind at the server, and silences the tracks so that nothing leaves this machine either.
    *
    * @param {Kind} kind
-   * @param {boolean} muted
    */
-  async setMuted(kind, muted) {
-    if (muted) this.#enableTracks(kind, false);
-    try {
-      await this.#signaling.request("set_muted", { kind, muted });
-      if (!muted) this.#enableTracks(kind, true);
-    } catch (error) {
-      this.#applyMute();
-      throw error;
-    }
+  async mute(kind) {
+    this.#enableTracks(kind, false);
+    await this.#setMuted(kind, true);
+  }
+
+  /** @param {Kind} kind rejects with `locked_by_host` while a host has muted it */
+  async unmute(kind) {
+    await this.#setMuted(kind, false);
+    this.#enableTracks(kind, true);
   }
 
   /**
@@ -181,6 +185,19 @@ export class Room extends Verbs {
     // Where it fails the next round, or the next `welcome`, brings new ones.
     const joined = await this.#api.join(this.#sessionId).catch(() => null);
     if (joined && this.status !== "closed") this.#setIceServers(joined.ice_servers);
+  }
+
+  /**
+   * @param {Kind} kind
+   * @param {boolean} muted
+   */
+  async #setMuted(kind, muted) {
+    try {
+      await this.#signaling.request("set_muted", { kind, muted });
+    } catch (error) {
+      this.#applyMute();
+      throw error;
+    }
   }
 
   async #loadOlder() {

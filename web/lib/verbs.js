@@ -114,30 +114,37 @@ export class Verbs extends EventTarget {
    * @param {string} [message] for the host
    * @returns {Promise<GuestRequest>} approved already where no approval is required
    */
-  async requestGuest(message = "") {
+  async requestToJoin(message = "") {
     return this.#requestCreated(await this.request("request_guest", { message }));
   }
 
-  cancelGuestRequest() {
+  /** Takes the own request back. */
+  cancelRequest() {
     return this.request("cancel_guest_request");
   }
 
-  /**
-   * @param {string} requestId
-   * @param {boolean} approve
-   */
-  respondGuestRequest(requestId, approve) {
-    return this.request("respond_guest_request", { request_id: requestId, approve });
+  /** @param {string} requestId of somebody who asks to come on stage */
+  approve(requestId) {
+    return this.request("respond_guest_request", { request_id: requestId, approve: true });
+  }
+
+  /** @param {string} requestId of somebody who asks to come on stage; they may ask again after a while */
+  reject(requestId) {
+    return this.request("respond_guest_request", { request_id: requestId, approve: false });
   }
 
   /**
-   * Answers all requests; with `approve` as many as there is room for.
+   * Approves requests, the oldest first, as many as there is room for.
    *
-   * @param {boolean} approve
    * @returns {Promise<{answered: number, waiting: number}>}
    */
-  respondAll(approve) {
-    return this.request("respond_all", { approve });
+  approveAll() {
+    return this.request("respond_all", { approve: true });
+  }
+
+  /** @returns {Promise<{answered: number, waiting: number}>} */
+  rejectAll() {
+    return this.request("respond_all", { approve: false });
   }
 
   /** Takes all requests back; everybody may ask again at once. */
@@ -151,7 +158,7 @@ export class Verbs extends EventTarget {
    * @param {string} participantId
    * @returns {Promise<GuestRequest>}
    */
-  async inviteGuest(participantId) {
+  async invite(participantId) {
     return this.#requestCreated(await this.request("invite_guest", { participant_id: participantId }));
   }
 
@@ -160,12 +167,14 @@ export class Verbs extends EventTarget {
     return this.request("cancel_invitation", { request_id: requestId });
   }
 
-  /**
-   * @param {string} requestId of one's own invitation
-   * @param {boolean} accept
-   */
-  respondInvitation(requestId, accept) {
-    return this.request("respond_invitation", { request_id: requestId, accept });
+  /** @param {string} requestId of the own invitation */
+  acceptInvitation(requestId) {
+    return this.request("respond_invitation", { request_id: requestId, accept: true });
+  }
+
+  /** @param {string} requestId of the own invitation */
+  declineInvitation(requestId) {
+    return this.request("respond_invitation", { request_id: requestId, accept: false });
   }
 
   /** @param {Partial<SessionSettings>} settings those that change */

@@ -44,7 +44,7 @@ export class AskCard {
   }
 
   #renderPending() {
-    const cancel = () => this.#attempt(this.#room.cancelGuestRequest());
+    const cancel = () => this.#attempt(this.#room.cancelRequest());
     this.element.replaceChildren(
       h("h2", {}, texts.ask.pending),
       h("div", { class: "ask-row" },
@@ -55,13 +55,14 @@ export class AskCard {
 
   /** @param {string} requestId */
   #renderInvitation(requestId) {
-    const answer = (/** @type {boolean} */ accept) => () => this.#attempt(this.#room.respondInvitation(requestId, accept));
+    const accept = () => this.#attempt(this.#room.acceptInvitation(requestId));
+    const decline = () => this.#attempt(this.#room.declineInvitation(requestId));
     this.element.replaceChildren(
       h("h2", {}, texts.ask.invited),
       h("p", { class: "muted", dataset: { testid: "ask-status" } }, texts.ask.invitedHint),
       h("div", { class: "ask-buttons" },
-        h("button", { type: "button", class: "primary", dataset: { testid: "accept-invitation" }, onClick: answer(true) }, texts.ask.accept),
-        h("button", { type: "button", dataset: { testid: "decline-invitation" }, onClick: answer(false) }, texts.ask.decline)),
+        h("button", { type: "button", class: "primary", dataset: { testid: "accept-invitation" }, onClick: accept }, texts.ask.accept),
+        h("button", { type: "button", dataset: { testid: "decline-invitation" }, onClick: decline }, texts.ask.decline)),
     );
   }
 
@@ -77,7 +78,7 @@ export class AskCard {
     const submit = async (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();
       button.disabled = true;
-      const asked = this.#room.requestGuest(message.value.trim());
+      const asked = this.#room.requestToJoin(message.value.trim());
       this.#attempt(asked);
       await asked.catch(() => {});
       button.disabled = false;

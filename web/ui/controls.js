@@ -88,7 +88,7 @@ export class Controls {
     const off = locked || muted || missing;
     const act = () => {
       if (missing) this.#stage.open([source]);
-      if (!missing || muted) this.#attempt(this.#room.setMuted(kind, !muted));
+      if (!missing || muted) this.#attempt(muted ? this.#room.unmute(kind) : this.#room.mute(kind));
     };
     const label = locked ? says.locked : off ? says.on : says.off;
     return { id, icon: off ? `${picture}_off` : picture, text: says.text, label, class: off ? "off" : "on", pressed: !off, disabled: locked, act };

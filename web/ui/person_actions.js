@@ -46,7 +46,7 @@ export function actionsOn(participant, you, invitation) {
  */
 export async function perform(room, ui, { id, name, user_id: userId }, action, invitation) {
   const says = texts.people;
-  if (action === "invite") ui.attempt(room.inviteGuest(id));
+  if (action === "invite") ui.attempt(room.invite(id));
   else if (action === "uninvite") ui.attempt(room.cancelInvitation(invitation?.id ?? ""));
   else if (action === "ban") {
     const question = { title: says.banQuestion(name), text: says.banText, action: says.actions.ban.text, label: says.banReason, maxLength: MAX_REASON };

@@ -44,26 +44,27 @@ export class Requests {
 
   /** @param {GuestRequest} request */
   #create({ id, name, message }) {
-    const answer = (/** @type {boolean} */ approve) => () => this.#ui.attempt(this.#room.respondGuestRequest(id, approve));
+    const approve = () => this.#ui.attempt(this.#room.approve(id));
+    const reject = () => this.#ui.attempt(this.#room.reject(id));
     const says = texts.people;
     return h("li", { class: "row request", dataset: { testid: "request-row", requestId: id } },
       h("div", { class: "row-head" }, face(name),
         h("div", { class: "row-who" }, h("strong", { class: "row-name", dir: "auto" }, name)), h("span", { class: "row-wait muted" })),
       message && h("p", { class: "request-message", dir: "auto" }, message),
       h("div", { class: "row-actions" },
-        h("button", { type: "button", class: "primary small", "aria-label": says.approveWhom(name), dataset: { testid: "approve" }, onClick: answer(true) }, says.approve),
-        h("button", { type: "button", class: "small", "aria-label": says.rejectWhom(name), dataset: { testid: "reject" }, onClick: answer(false) }, says.reject)));
+        h("button", { type: "button", class: "primary small", "aria-label": says.approveWhom(name), dataset: { testid: "approve" }, onClick: approve }, says.approve),
+        h("button", { type: "button", class: "small", "aria-label": says.rejectWhom(name), dataset: { testid: "reject" }, onClick: reject }, says.reject)));
   }
 
   #approveAll() {
-    const answered = this.#room.respondAll(true);
+    const answered = this.#room.approveAll();
     this.#ui.attempt(answered.then(({ waiting }) => waiting > 0 && this.#ui.tell(texts.people.stillWaiting(waiting))));
   }
 
   async #rejectAll() {
     const says = texts.people;
     const question = { title: says.rejectAllQuestion(this.#room.state.pendingRequests.length), text: says.rejectAllText, action: says.rejectAll };
-    if (await confirmStep(question)) this.#ui.attempt(this.#room.respondAll(false));
+    if (await confirmStep(question)) this.#ui.attempt(this.#room.rejectAll());
   }
 }
 

@@ -88,8 +88,9 @@ export class StageMedia {
 
   #publish() {
     for (const source of SOURCES) {
+      const track = this.#onStage ? this.#media.get(source) : null;
       // A refusal is told by the room's `publisherror`.
-      this.#room.publish(source, this.#onStage ? this.#media.get(source) : null).catch(() => {});
+      (track ? this.#room.publish(source, track) : this.#room.unpublish(source)).catch(() => {});
     }
   }
 }
