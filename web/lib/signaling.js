@@ -61,6 +61,8 @@ export class Signaling extends EventTarget {
   /** @type {string | undefined} */
   #resumeToken;
   #attempt = 0;
+  /** Only the latest attempt counts: one may still wait for its token when the next begins. */
+  #dials = 0;
   #lastId = 0;
   /** @type {Map<string, Pending>} */
   #pending = new Map();
@@ -71,6 +73,7 @@ export class Signaling extends EventTarget {
   /** @type {Times} */
   #times;
   #hurry = () => this.#reconnectNow();
+  #offline = () => this.#networkLost();
 
   /** @param {Partial<Times>} [times] */
   constructor(times = {}) {
@@ -89,6 +92,7 @@ export class Signaling extends EventTarget {
     this.#url = url;
     this.#token = typeof token === "function" ? token : () => token;
     globalThis.addEventListener?.("online", this.#hurry);
+    globalThis.addEventListener?.("offline", this.#offline);
     this.#setStatus({ status: "connecting" });
     this.#dial();
   }
@@ -128,14 +132,16 @@ export class Signaling extends EventTarget {
   }
 
   async #dial() {
+    const dial = ++this.#dials;
+    const current = () => dial === this.#dials && this.status !== "closed";
     let token;
     try {
       token = await this.#token();
     } catch {
-      this.#scheduleRetry(0, "token_unavailable");
+      if (current()) this.#scheduleRetry(0, "token_unavailable");
       return;
     }
-    if (this.status === "closed") return;
+    if (!current()) return;
     const socket = new WebSocket(this.#url, SUBPROTOCOL);
     this.#socket = socket;
     this.#watch(this.#times.connectMs, () => this.#drop(socket, "connect_timeout"));
@@ -257,16 +263,27 @@ export class Signaling extends EventTarget {
     this.#setStatus({ status: "reconnecting", code, reason, retryInMs });
   }
 
+  /** The network is back. An attempt that began without one would only find that out when its time is up. */
   #reconnectNow() {
-    if (this.status !== "reconnecting" || this.#socket) return;
+    if (this.status !== "reconnecting") return;
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
     clearTimeout(this.#retryTimer);
+    clearTimeout(this.#watchdog);
     this.#dial();
+  }
+
+  /** The browser says so many seconds before a ping would be missed. Where it errs, a server near by is back at the first attempt. */
+  #networkLost() {
+    if (this.#socket && this.connected) this.#drop(this.#socket, "offline");
   }
 
   /** @param {StatusDetail} detail */
   #finish(detail) {
     if (this.status === "closed") return;
     globalThis.removeEventListener?.("online", this.#hurry);
+    globalThis.removeEventListener?.("offline", this.#offline);
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#watchdog);
     const socket = this.#socket;
