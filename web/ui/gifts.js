@@ -1,5 +1,5 @@
 import { h, icon, setText } from "./dom.js";
-import { placeBeside } from "./menu.js";
+import { openBeside } from "./popover.js";
 import { texts } from "./texts.js";
 
 /**
@@ -18,7 +18,7 @@ const MAX_GLYPHS = 12;
 /** A button with the catalogue behind it; what anybody gives is shown over the stage. */
 export class Gifts {
   element = h("button", {
-    type: "button", class: "gift-button", hidden: true, "aria-label": texts.gifts.give, title: texts.gifts.give, "aria-haspopup": "dialog",
+    type: "button", class: "gift-button", hidden: true, "aria-label": texts.gifts.give, title: texts.gifts.give, "aria-haspopup": "dialog", "aria-expanded": "false",
     dataset: { testid: "gifts" }, onClick: () => this.#ui.attempt(this.#open()),
   }, icon("gift"));
   toasts = h("div", { class: "gift-toasts" });
@@ -47,12 +47,7 @@ export class Gifts {
   async #open() {
     this.#catalogue ??= (await this.#room.api.gifts()).gifts;
     const dialog = this.#createDialog(this.#catalogue);
-    dialog.addEventListener("toggle", (event) => {
-      if (/** @type {ToggleEvent} */ (event).newState === "closed") dialog.remove();
-    });
-    document.body.append(dialog);
-    dialog.showPopover();
-    placeBeside(dialog, this.element);
+    openBeside(dialog, this.element);
     /** @type {HTMLElement | null} */ (dialog.querySelector("input"))?.focus();
   }
 

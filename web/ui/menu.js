@@ -1,8 +1,7 @@
 import { h, icon } from "./dom.js";
+import { openBeside } from "./popover.js";
 
 /** @typedef {{id: string, text: string, label?: string, icon?: string, danger?: boolean, act: () => void}} MenuItem */
-
-const MARGIN_PX = 8;
 
 /**
  * A button that opens a menu. The items are asked for when it opens.
@@ -27,15 +26,7 @@ function openMenu(button, items) {
   const menu = h("div", { class: "menu", role: "menu", popover: "auto", "aria-label": button.title },
     ...items.map((item) => createItem(item, () => menu.hidePopover())));
   menu.addEventListener("keydown", moveFocus);
-  menu.addEventListener("toggle", (event) => {
-    if (/** @type {ToggleEvent} */ (event).newState === "open") return;
-    button.setAttribute("aria-expanded", "false");
-    menu.remove();
-  });
-  document.body.append(menu);
-  menu.showPopover();
-  placeBeside(menu, button);
-  button.setAttribute("aria-expanded", "true");
+  openBeside(menu, button);
   /** @type {HTMLElement | null} */ (menu.firstElementChild)?.focus();
 }
 
@@ -52,21 +43,6 @@ function createItem({ id, text, label, icon: picture, danger, act }, close) {
     type: "button", role: "menuitem", class: danger ? "menu-item danger-quiet" : "menu-item", "aria-label": label ?? text,
     dataset: { action: id }, onClick: choose,
   }, picture ? icon(picture) : null, text);
-}
-
-/**
- * Puts what has opened below its button, or above it where there is no room.
- *
- * @param {HTMLElement} menu
- * @param {HTMLElement} button
- */
-export function placeBeside(menu, button) {
-  const at = button.getBoundingClientRect();
-  const { width, height } = menu.getBoundingClientRect();
-  const below = at.bottom + 4;
-  const top = below + height > innerHeight - MARGIN_PX ? at.top - height - 4 : below;
-  menu.style.top = `${Math.max(MARGIN_PX, top)}px`;
-  menu.style.left = `${Math.max(MARGIN_PX, Math.min(at.right - width, innerWidth - width - MARGIN_PX))}px`;
 }
 
 /** @param {KeyboardEvent} event */
