@@ -1,7 +1,7 @@
 /** The browser side of Greenroom without a page: what an application imports. */
 export { Api } from "./api.js";
 export { ChatLog } from "./chat_log.js";
-export { openCamera, openCameraAndMicrophone, openMicrophone, openScreen } from "./devices.js";
+export { listDevices, openCamera, openCameraAndMicrophone, openMicrophone, openScreen, watchDevices } from "./devices.js";
 export { GreenroomError, errorCode } from "./errors.js";
 export { join } from "./join.js";
 export { JoinToken } from "./join_token.js";
