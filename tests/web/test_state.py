@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 APPLY = """
 async ({ welcome, messages }) => {
-  const { RoomState } = await import("/lib/index.js");
+  const { RoomState } = await import("/lib/state.js");
   const state = new RoomState();
   let changes = 0;
   state.addEventListener("change", () => changes++);

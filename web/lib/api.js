@@ -3,11 +3,8 @@ import { GreenroomError } from "./errors.js";
 /**
  * @typedef {import("./types.js").Session} Session
  * @typedef {import("./types.js").Participant} Participant
- * @typedef {import("./types.js").GuestRequest} GuestRequest
  * @typedef {import("./types.js").ChatMessage} ChatMessage
- * @typedef {import("./types.js").SessionSettings} SessionSettings
  * @typedef {import("./types.js").SessionStats} SessionStats
- * @typedef {import("./types.js").ManageAction} ManageAction
  * @typedef {{session: Session, participant: Participant, ice_servers: RTCIceServer[], ws_path: string}} Joined
  * @typedef {{title: string, description?: string, session_type?: import("./types.js").SessionType}
  *   & Partial<import("./types.js").SessionSettings>} StartOptions
@@ -15,7 +12,10 @@ import { GreenroomError } from "./errors.js";
 
 const REQUEST_TIMEOUT_MS = 15_000;
 
-/** The REST routes of docs/API.md. Every method rejects with a `GreenroomError`. */
+/**
+ * The REST routes of docs/API.md for what is done outside of a room: the verbs of those who are in one are methods of `Room`. Every
+ * method rejects with a `GreenroomError`.
+ */
 export class Api {
   #base;
   #token;
@@ -56,11 +56,6 @@ export class Api {
    */
   join(sessionId) {
     return this.#call("POST", "/live/join", { session_id: sessionId });
-  }
-
-  /** @param {string} sessionId */
-  leave(sessionId) {
-    return this.#call("POST", "/live/leave", { session_id: sessionId });
   }
 
   /**
@@ -111,59 +106,6 @@ export class Api {
   }
 
   /**
-   * @param {string} sessionId
-   * @returns {Promise<{participants: Participant[]}>}
-   */
-  participants(sessionId) {
-    return this.#call("GET", `${of(sessionId)}/participants`);
-  }
-
-  /**
-   * @param {string} sessionId
-   * @param {string} [message]
-   * @returns {Promise<{request: GuestRequest}>}
-   */
-  requestGuest(sessionId, message = "") {
-    return this.#call("POST", "/live/request-guest", { session_id: sessionId, message });
-  }
-
-  /**
-   * @param {string} sessionId
-   * @returns {Promise<{guest_requests: GuestRequest[]}>}
-   */
-  guestRequests(sessionId) {
-    return this.#call("GET", `${of(sessionId)}/guest-requests`);
-  }
-
-  /**
-   * @param {string} sessionId
-   * @param {string} requestId
-   * @param {boolean} approve
-   * @returns {Promise<{request: GuestRequest}>}
-   */
-  respondGuestRequest(sessionId, requestId, approve) {
-    return this.#call("POST", "/live/respond-guest-request", {
-      session_id: sessionId,
-      request_id: requestId,
-      approve,
-    });
-  }
-
-  /**
-   * @param {string} sessionId
-   * @param {string} participantId
-   * @param {ManageAction} action
-   * @returns {Promise<{participant: Participant}>}
-   */
-  manageParticipant(sessionId, participantId, action) {
-    return this.#call("POST", "/live/manage-participant", {
-      session_id: sessionId,
-      participant_id: participantId,
-      action,
-    });
-  }
-
-  /**
    * A token for one session that counts for a few minutes: for oneself, or for somebody without an account (host and cohosts).
    *
    * @param {string} sessionId
@@ -199,23 +141,6 @@ export class Api {
    */
   sessionGifts(sessionId) {
     return this.#call("GET", `${of(sessionId)}/gifts`);
-  }
-
-  /**
-   * @param {string} sessionId
-   * @returns {Promise<{totals: import("./types.js").Counts}>}
-   */
-  reactions(sessionId) {
-    return this.#call("GET", `${of(sessionId)}/reactions`);
-  }
-
-  /**
-   * @param {string} sessionId
-   * @param {Partial<SessionSettings>} settings those that change
-   * @returns {Promise<{session: Session}>}
-   */
-  updateSettings(sessionId, settings) {
-    return this.#call("PATCH", `${of(sessionId)}/settings`, settings);
   }
 
   /**

@@ -35,3 +35,24 @@ export class JoinToken {
     clearInterval(this.#timer);
   }
 }
+
+/** @param {string} token whether it opens one session only, for a few minutes */
+export function isJoinToken(token) {
+  return typeof claimsOf(token).session === "string";
+}
+
+/**
+ * What a token says. Nobody has verified it here: that is for the server.
+ *
+ * @param {string} token
+ * @returns {Record<string, unknown>} nothing where it is no JWT
+ */
+export function claimsOf(token) {
+  try {
+    const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes)) ?? {};
+  } catch {
+    return {};
+  }
+}

@@ -4,12 +4,8 @@ import { withStartBitrate } from "./start_bitrate.js";
 
 /**
  * @typedef {import("./types.js").Source} Source
- * @typedef {import("./types.js").Kind} Kind
  * @typedef {import("./signaling.js").Signaling} Signaling
  */
-
-/** @type {Record<Source, Kind>} */
-export const KIND_OF = { camera: "video", microphone: "audio", screen: "video", screen_audio: "audio" };
 
 /**
  * Sent once per source. A camera may get smaller when bandwidth or CPU run short, a screen must stay readable and loses frames instead.

@@ -1,4 +1,5 @@
 import { Api } from "./api.js";
+import { OwnMedia } from "./own_media.js";
 import { Publisher } from "./publish.js";
 import { Receiver } from "./receive.js";
 import { Signaling } from "./signaling.js";
@@ -11,6 +12,7 @@ import { Verbs } from "./verbs.js";
  * @typedef {import("./types.js").Welcome} Welcome
  * @typedef {import("./types.js").Kind} Kind
  * @typedef {import("./types.js").Source} Source
+ * @typedef {import("./events.js").RoomEvents} RoomEvents
  * @typedef {import("./signaling.js").StatusDetail} StatusDetail
  */
 
@@ -20,18 +22,7 @@ const OLDER_MESSAGES = 50;
 
 /**
  * One live session as its participant sees it: the socket, what is known of the room, and the two media connections.
- *
- * Events:
- * - `status` (detail `StatusDetail`): connecting, connected, reconnecting, closed
- * - `change` (detail: the message type that caused it): `state` has changed
- * - `trackadded`, `trackremoved` (detail `ReceivedTrack`)
- * - `rolechange` (detail `{from, to}`)
- * - `publisherror` (detail `Error`): the server refuses what is published
- * - `chat` (detail: what happened, see `ChatLog`): `state.chat` has changed
- * - `reactions` (detail `{counts, totals, others}`, each by type): what came since the last such event, in all, and without the own ones
- * - `gift` (detail `Gift`): somebody gave something
- * - `invited` (detail `GuestRequest`): the caller is asked on stage; `acceptInvitation` and `declineInvitation` answer
- * - `ended`, `kicked`, `error` (detail: the server's message)
+ * Its events are `RoomEvents` of events.js.
  */
 export class Room extends Verbs {
   #signaling;
@@ -43,6 +34,7 @@ export class Room extends Verbs {
   #iceTimer;
   #publisher;
   #receiver;
+  #own;
   /** @type {import("./types.js").Role | null} */
   #role = null;
 
@@ -52,6 +44,7 @@ export class Room extends Verbs {
     super(signaling);
     this.#signaling = signaling;
     this.#publisher = new Publisher(this.#signaling);
+    this.#own = new OwnMedia(this.#publisher, (source) => this.#emit("unpublished", { source }));
     this.#receiver = new Receiver(this.#signaling);
     this.#signaling.addEventListener("status", (event) => this.#onStatus(detailOf(event)));
     this.#signaling.addEventListener("welcome", (event) => this.#onWelcome(detailOf(event)));
@@ -59,9 +52,8 @@ export class Room extends Verbs {
     this.state.addEventListener("change", (event) => this.#onChange(detailOf(event)));
     this.state.chat.addEventListener("change", (event) => this.#emit("chat", detailOf(event)));
     this.#publisher.addEventListener("error", (event) => this.#emit("publisherror", detailOf(event)));
-    for (const type of ["trackadded", "trackremoved"]) {
-      this.#receiver.addEventListener(type, (event) => this.#emit(type, detailOf(event)));
-    }
+    this.#receiver.addEventListener("trackadded", (event) => this.#emit("trackadded", detailOf(event)));
+    this.#receiver.addEventListener("trackremoved", (event) => this.#emit("trackremoved", detailOf(event)));
   }
 
   get status() {
@@ -108,18 +100,20 @@ export class Room extends Verbs {
   }
 
   /**
+   * Sends a source. Without a track the room opens the device itself, and closes it when the source ends or the stage is left. Camera and
+   * microphone that are published in one go are one question to the user; a screen brings its sound along as `screen_audio`.
+   *
    * @param {Source} source
-   * @param {MediaStreamTrack} track in place of the one before
+   * @param {MediaStreamTrack} [track] an open one, in place of the one before; it is its owner who stops it
+   * @returns {Promise<MediaStreamTrack>} what is sent, once the server has accepted it; rejects with a `GreenroomError`
    */
-  async publish(source, track) {
-    const done = this.#publisher.setTrack(source, track);
-    this.#applyMute();
-    await done;
+  publish(source, track) {
+    return this.#own.publish(source, track);
   }
 
-  /** @param {Source} source is no longer sent */
-  async unpublish(source) {
-    await this.#publisher.setTrack(source, null);
+  /** @param {Source} source is no longer sent; with a screen that the room opened its sound ends too */
+  unpublish(source) {
+    return this.#own.unpublish(source);
   }
 
   /**
@@ -128,14 +122,14 @@ export class Room extends Verbs {
    * @param {Kind} kind
    */
   async mute(kind) {
-    this.#enableTracks(kind, false);
+    this.#own.enable(kind, false);
     await this.#setMuted(kind, true);
   }
 
   /** @param {Kind} kind rejects with `locked_by_host` while a host has muted it */
   async unmute(kind) {
     await this.#setMuted(kind, false);
-    this.#enableTracks(kind, true);
+    this.#own.enable(kind, true);
   }
 
   /**
@@ -152,7 +146,7 @@ export class Room extends Verbs {
   #onStatus(detail) {
     if (detail.status === "closed") {
       clearInterval(this.#iceTimer);
-      this.#publisher.setAllowed(false);
+      this.#own.allow(false);
       this.#receiver.reset();
       this.outbox.close(new GreenroomError(detail.reason ?? "closed", "The session is closed."));
     }
@@ -220,7 +214,7 @@ export class Room extends Verbs {
     const role = this.state.you?.role ?? null;
     const from = this.#role;
     this.#role = role;
-    if (role) this.#publisher.setAllowed(isOnStage(role));
+    if (role) this.#own.allow(isOnStage(role));
     this.#applyMute();
     if (role !== from) this.#emit("rolechange", { from, to: role });
     this.#emit("change", what);
@@ -229,27 +223,17 @@ export class Room extends Verbs {
   #applyMute() {
     const { you } = this.state;
     if (!you) return;
-    this.#enableTracks("audio", !you.audio_muted && !you.audio_locked);
-    this.#enableTracks("video", !you.video_muted && !you.video_locked);
+    this.#own.enable("audio", !you.audio_muted && !you.audio_locked);
+    this.#own.enable("video", !you.video_muted && !you.video_locked);
   }
 
   /**
-   * @param {Kind} kind
-   * @param {boolean} enabled
+   * @template {keyof RoomEvents} Name
+   * @param {Name} name
+   * @param {RoomEvents[Name]} detail
    */
-  #enableTracks(kind, enabled) {
-    for (const source of SOURCES_OF[kind]) {
-      const track = this.#publisher.track(source);
-      if (track) track.enabled = enabled;
-    }
-  }
-
-  /**
-   * @param {string} type
-   * @param {unknown} detail
-   */
-  #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+  #emit(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
   /** @type {Record<string, (room: Room, message: Message) => void>} */
@@ -270,9 +254,6 @@ export class Room extends Verbs {
 }
 
 const MESSAGE_HANDLERS = Room.handlers;
-
-/** @type {Record<Kind, Source[]>} */
-const SOURCES_OF = { audio: ["microphone", "screen_audio"], video: ["camera", "screen"] };
 
 /**
  * @param {Event} event

@@ -10,6 +10,8 @@ import { Taps } from "./taps.js";
  * @typedef {import("./types.js").GuestRequest} GuestRequest
  * @typedef {import("./types.js").ManageAction} ManageAction
  * @typedef {import("./types.js").SessionSettings} SessionSettings
+ * @typedef {import("./events.js").RoomEvents} RoomEvents
+ * @typedef {new () => import("./events.js").TypedTarget<RoomEvents>} RoomTarget
  */
 
 /** A gift that is sent again with the same key is given once: worth it after these. */
@@ -21,7 +23,7 @@ const GIFT_RETRY_S = 2;
  * What can be done in a room. Every method resolves when the server has done it and rejects with a `GreenroomError` otherwise;
  * its `code` is one of docs/API.md, and `retryAfterS` says when the same may work.
  */
-export class Verbs extends EventTarget {
+export class Verbs extends /** @type {RoomTarget} */ (EventTarget) {
   state = new RoomState();
   #signaling;
   #outbox;

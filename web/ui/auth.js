@@ -1,3 +1,5 @@
+import { claimsOf } from "../lib/join_token.js";
+
 /**
  * Who is signed in, per tab: two tabs can be two people.
  *
@@ -32,25 +34,6 @@ export function identityOf(token) {
   const { sub, name } = claimsOf(token);
   if (typeof sub !== "string") return null;
   return { token, user_id: sub, name: typeof name === "string" && name ? name : sub };
-}
-
-/** @param {string} token whether it opens one session only, for a few minutes */
-export function isJoinToken(token) {
-  return typeof claimsOf(token).session === "string";
-}
-
-/**
- * @param {string} token
- * @returns {Record<string, unknown>} none where it is no JWT
- */
-function claimsOf(token) {
-  try {
-    const payload = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
-    const bytes = Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
-    return JSON.parse(new TextDecoder().decode(bytes)) ?? {};
-  } catch {
-    return {};
-  }
 }
 
 /**

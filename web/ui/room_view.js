@@ -1,5 +1,4 @@
-import { JoinToken, Room, errorCode } from "../lib/index.js";
-import { isJoinToken } from "./auth.js";
+import { JoinToken, Room, errorCode, isJoinToken } from "../lib/index.js";
 import { Banner } from "./banner.js";
 import { Controls } from "./controls.js";
 import { find, h, icon, setText } from "./dom.js";
