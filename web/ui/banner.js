@@ -9,6 +9,8 @@ import { h, reconcile, setText, find } from "./dom.js";
  */
 
 const NOTICE_MS = 6_000;
+/** What can be undone takes longer to read, and to decide about. */
+const NOTICE_WITH_ACTION_MS = 12_000;
 
 /** The lines between a room's head and its stage. They are read out when they change. */
 export class Banner {
@@ -43,7 +45,7 @@ export class Banner {
       onAction?.();
     };
     this.show({ kind: "notice", text, action, onAction: act });
-    this.#timer = setTimeout(() => this.hide("notice"), NOTICE_MS);
+    this.#timer = setTimeout(() => this.hide("notice"), action ? NOTICE_WITH_ACTION_MS : NOTICE_MS);
   }
 
   #render() {

@@ -2,6 +2,7 @@ import { isModerator } from "../lib/index.js";
 import { fillLine, linesOf } from "./chat_line.js";
 import { Composer } from "./composer.js";
 import { h, icon, reconcile, setText } from "./dom.js";
+import { actionsOn, ban, perform } from "./person_actions.js";
 import { texts } from "./texts.js";
 
 /**
@@ -18,11 +19,14 @@ const AT_START_PX = 240;
 const MAX_LINES = 400;
 const KEPT_LINES = 200;
 
+/** What a message may be the reason for; the rest is done in the list of people. @type {Set<import("./person_actions.js").PersonAction>} */
+const ABOUT_AUTHORS = new Set(["invite", "uninvite", "silence", "unsilence", "kick", "ban"]);
+
 /** What is said in the session, and where to say something. */
 export class ChatPanel {
   element = h("section", { class: "chat", "aria-label": texts.chat.label, dataset: { testid: "chat" } });
   #room;
-  #attempt;
+  #ui;
   #onUnread;
   #composer;
   #lines = h("ol", { class: "lines", role: "log", "aria-label": texts.chat.messages, dataset: { testid: "chat-lines" } });
@@ -44,12 +48,12 @@ export class ChatPanel {
   /**
    * @param {Room} room
    * @param {string} sessionId
-   * @param {(promise: Promise<unknown>) => void} attempt shows the error if it fails
+   * @param {import("./person_actions.js").Ui} ui
    * @param {(count: number) => void} onUnread how many messages came while the chat was not looked at
    */
-  constructor(room, sessionId, attempt, onUnread) {
+  constructor(room, sessionId, ui, onUnread) {
     this.#room = room;
-    this.#attempt = attempt;
+    this.#ui = ui;
     this.#onUnread = onUnread;
     this.#composer = new Composer(room, sessionId, (text) => this.#send(text));
     this.element.append(h("div", { class: "chat-body" }, this.#scroller, this.#pill), this.#composer.element);
@@ -125,16 +129,42 @@ export class ChatPanel {
    * @returns {import("./menu.js").MenuItem[]}
    */
   #menu(message) {
-    const { you, participants } = this.#room.state;
-    const remove = () => this.#attempt(this.#room.deleteMessage(message.id));
+    const { you, participants, session } = this.#room.state;
+    const remove = () => this.#ui.attempt(this.#room.deleteMessage(message.id));
     /** @type {import("./menu.js").MenuItem[]} */
     const items = [{ id: "delete_message", text: texts.chat.delete, danger: true, act: remove }];
+    if (!you || !isModerator(you.role) || message.user_id === you.user_id) return items;
     const author = participants.get(message.participant_id ?? "");
-    const silences = you && isModerator(you.role) && author && author.id !== you.id && author.role !== "host" && !author.chat_silenced;
-    if (!silences || (author.role === "cohost" && you.role !== "host")) return items;
-    const says = texts.people.actions.silence;
-    const silence = () => this.#attempt(this.#room.manageParticipant(author.id, "silence"));
-    return [...items, { id: "silence", text: says.label(author.name), act: silence }];
+    return [...items, ...(author ? this.#actionsOn(author, you) : this.#actionsOnAbsent(message, session?.host_user_id))];
+  }
+
+  /**
+   * @param {import("../lib/types.js").Participant} author
+   * @param {import("../lib/types.js").Participant} you
+   * @returns {import("./menu.js").MenuItem[]}
+   */
+  #actionsOn(author, you) {
+    const invitation = this.#room.state.invitations.find((request) => request.participant_id === author.id);
+    const { quick, more } = actionsOn(author, you, invitation);
+    return [...quick, ...more].filter((action) => ABOUT_AUTHORS.has(action)).map((action) => ({
+      id: action,
+      text: texts.people.actions[action].label(author.name),
+      danger: action === "kick" || action === "ban",
+      act: () => perform(this.#room, this.#ui, author, action, invitation),
+    }));
+  }
+
+  /**
+   * Who has left can still be kept from coming back.
+   *
+   * @param {ChatMessage} message
+   * @param {string | undefined} host user id
+   * @returns {import("./menu.js").MenuItem[]}
+   */
+  #actionsOnAbsent({ participant_id: id, user_id: userId, name }, host) {
+    if (!userId || userId === host) return [];
+    const person = { id, name: name ?? "", user_id: userId };
+    return [{ id: "ban", text: texts.people.actions.ban.label(person.name), danger: true, act: () => ban(this.#room, this.#ui, person) }];
   }
 
   /** @param {string} text */

@@ -5,6 +5,7 @@ import { texts } from "./texts.js";
 /** @typedef {import("../lib/index.js").Room} Room */
 
 const MAX_LENGTH = 500;
+const MAX_LINES = 10;
 /** From here on the writer is told how much room there is left. */
 const NEAR_THE_END = 60;
 const TICK_MS = 250;
@@ -55,11 +56,13 @@ export class Composer {
     const shut = !enabled || you.chat_silenced;
     this.#row.hidden = shut;
     const waitS = isModerator(you.role) || !slowMode ? 0 : Math.ceil((this.#slowUntil - Date.now()) / 1000);
-    this.#send.disabled = waitS > 0 || !this.#input.value.trim();
+    const tooTall = this.#input.value.trim().split("\n").length > MAX_LINES;
+    this.#send.disabled = waitS > 0 || tooTall || !this.#input.value.trim();
     this.#tick(waitS > 0);
     this.#fit();
     if (!enabled) this.#say(texts.chat.disabled);
     else if (you.chat_silenced) this.#say(texts.chat.silenced);
+    else if (tooTall) this.#say(texts.chat.tooManyLines(MAX_LINES));
     else if (this.#room.status !== "connected") this.#say(texts.chat.offline);
     else if (waitS > 0) this.#say(texts.chat.slow(waitS));
     else if (MAX_LENGTH - this.#input.value.length < NEAR_THE_END) this.#say(texts.chat.left(MAX_LENGTH - this.#input.value.length));

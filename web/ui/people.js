@@ -1,8 +1,8 @@
 import { isModerator } from "../lib/index.js";
 import { Bans } from "./bans.js";
-import { find, h, icon, reconcile, setAttribute, setText } from "./dom.js";
-import { face } from "./face.js";
-import { actionsOn, perform } from "./person_actions.js";
+import { h, icon, reconcile, setText } from "./dom.js";
+import { perform } from "./person_actions.js";
+import { createRow, updateRow } from "./person_row.js";
 import { Requests } from "./requests.js";
 import { texts } from "./texts.js";
 
@@ -13,9 +13,9 @@ import { texts } from "./texts.js";
  * @typedef {import("./person_actions.js").Ui} Ui
  */
 
-/** @type {Partial<Record<PersonAction, string>>} actions that are a picture only */
-const PICTURES = { mute_audio: "mic", unmute_audio: "mic_off", mute_video: "camera", unmute_video: "camera_off" };
-const DANGEROUS = new Set(["kick", "ban"]);
+/** Above this many viewers there is a search; and nobody reads, or could be shown quickly, more lines than that. */
+const FEW = 10;
+const MAX_VIEWERS_SHOWN = 50;
 
 /** Who is there, and for host and cohosts what can be done about it. */
 export class People {
@@ -26,10 +26,17 @@ export class People {
   #bans;
   #stage = h("ul", { class: "rows", dataset: { testid: "people" } });
   #viewers = h("ul", { class: "rows", dataset: { testid: "viewers" } });
+  #find = h("input", {
+    type: "search", class: "people-find", "aria-label": texts.people.find, placeholder: texts.people.find, autocomplete: "off", hidden: true,
+    dataset: { testid: "find-viewer" }, onInput: () => this.render(),
+  });
+  #note = h("p", { class: "muted people-note", role: "status" });
   #viewersBox;
   #muteAll;
   /** @type {Set<string>} participants whose further actions are shown */
   #opened = new Set();
+  /** @type {import("./person_row.js").RowActions} */
+  #actions = { act: (id, action) => this.#act(id, action), toggle: (id) => this.#toggle(id) };
 
   /**
    * @param {Room} room
@@ -43,7 +50,7 @@ export class People {
     this.#bans = new Bans(room, sessionId, ui);
     this.#muteAll = h("button", { type: "button", class: "small with-icon", dataset: { testid: "mute-all" }, onClick: () => this.#muteEverybody() },
       icon("mic_off"), texts.people.muteAll);
-    this.#viewersBox = h("section", { class: "box" }, h("h2", {}, texts.people.viewers), this.#viewers);
+    this.#viewersBox = h("section", { class: "box" }, h("h2", {}, texts.people.viewers), this.#find, this.#viewers, this.#note);
     this.element.append(
       this.#requests.element,
       h("section", { class: "box" }, h("div", { class: "box-head" }, h("h2", {}, texts.people.stage), this.#muteAll), this.#stage),
@@ -61,11 +68,29 @@ export class People {
     this.#muteAll.hidden = !moderator || !onStage.some(({ role }) => role === "guest" || (role === "cohost" && you.role === "host"));
     this.#viewersBox.hidden = !moderator || viewers.length === 0;
     this.#renderRows(this.#stage, onStage);
-    this.#renderRows(this.#viewers, moderator ? viewers : []);
+    this.#renderViewers(moderator ? viewers : []);
+  }
+
+  /** @param {Participant[]} viewers */
+  #renderViewers(viewers) {
+    this.#find.hidden = viewers.length <= FEW && !this.#find.value;
+    const words = this.#find.hidden ? "" : this.#find.value.trim().toLocaleLowerCase();
+    const found = viewers.filter(({ name }) => name.toLocaleLowerCase().includes(words));
+    this.#renderRows(this.#viewers, found.slice(0, MAX_VIEWERS_SHOWN));
+    const hidden = found.length - MAX_VIEWERS_SHOWN;
+    const nobody = words && found.length === 0;
+    setText(this.#note, nobody ? texts.people.nobodyFound(this.#find.value.trim()) : hidden > 0 ? texts.people.notShown(hidden) : "");
   }
 
   #muteEverybody() {
-    this.#ui.attempt(this.#room.muteAll().then((count) => this.#ui.tell(texts.people.mutedAll(count))));
+    const before = this.#room.state.onStage.filter(({ audio_locked: locked }) => !locked).map(({ id }) => id);
+    const undo = () => {
+      const { participants } = this.#room.state;
+      for (const id of before) if (participants.get(id)?.audio_locked) this.#ui.attempt(this.#room.manageParticipant(id, "unmute_audio"));
+    };
+    const says = texts.people;
+    const tell = (/** @type {number} */ count) => this.#ui.tell(says.mutedAll(count), count > 0 ? says.undo : "", undo);
+    this.#ui.attempt(this.#room.muteAll().then(tell));
   }
 
   /**
@@ -73,21 +98,11 @@ export class People {
    * @param {Participant[]} participants
    */
   #renderRows(list, participants) {
-    reconcile(list, participants, ({ id }) => id, (participant) => this.#createRow(participant), (row, participant) => this.#updateRow(row, participant));
-  }
-
-  /** @param {Participant} participant */
-  #createRow({ id, name }) {
-    const more = h("button", {
-      type: "button", class: "quiet small more", "aria-label": texts.people.moreAbout(name), title: texts.people.more,
-      dataset: { testid: "more-actions" }, onClick: () => this.#toggle(id),
-    }, icon("more"));
-    return h("li", { class: "row", dataset: { testid: "participant-row", participantId: id } },
-      h("div", { class: "row-head" }, face(name),
-        h("div", { class: "row-who" }, h("span", { class: "row-name", dir: "auto" }), h("span", { class: "badge" })),
-        h("span", { class: "row-mark", title: texts.people.silenced, hidden: true }, icon("chat_off", texts.people.silenced)),
-        h("div", { class: "row-quick" }), more),
-      h("div", { class: "row-actions" }));
+    const { you, invitations } = this.#room.state;
+    if (!you) return;
+    const invited = new Map(invitations.map((invitation) => [invitation.participant_id, invitation]));
+    reconcile(list, participants, ({ id }) => id, (participant) => createRow(participant, this.#actions),
+      (row, participant) => updateRow(row, participant, you, invited.get(participant.id), this.#opened.has(participant.id)));
   }
 
   /** @param {string} id */
@@ -97,53 +112,12 @@ export class People {
   }
 
   /**
-   * @param {HTMLElement} row
-   * @param {Participant} participant
-   */
-  #updateRow(row, participant) {
-    const { you, invitations } = this.#room.state;
-    if (!you) return;
-    const own = participant.id === you.id;
-    const name = own ? texts.you(participant.name) : participant.connected ? participant.name : texts.people.connectionLost(participant.name);
-    setText(find(row, ".row-name"), name);
-    setText(find(row, ".badge"), texts.roles[participant.role]);
-    find(row, ".badge").className = `badge badge-${participant.role}`;
-    find(row, ".row-mark").hidden = !participant.chat_silenced;
-    setAttribute(row, "data-role", participant.role);
-    const { quick, more } = actionsOn(participant, you, invitations.find((request) => request.participant_id === participant.id));
-    const open = this.#opened.has(participant.id);
-    setAttribute(find(row, ".more"), "aria-expanded", String(open));
-    find(row, ".more").hidden = more.length === 0;
-    find(row, ".row-actions").hidden = more.length === 0 || !open;
-    this.#renderActions(find(row, ".row-quick"), participant, quick);
-    this.#renderActions(find(row, ".row-actions"), participant, more);
-  }
-
-  /**
-   * @param {HTMLElement} list
-   * @param {Participant} participant
-   * @param {PersonAction[]} actions
-   */
-  #renderActions(list, { id, name }, actions) {
-    reconcile(list, actions, (action) => action, (action) => this.#createAction(id, name, action), () => {});
-  }
-
-  /**
    * @param {string} id
-   * @param {string} name
    * @param {PersonAction} action
    */
-  #createAction(id, name, action) {
-    const { text, label } = texts.people.actions[action];
-    const picture = PICTURES[action];
-    const act = () => {
-      const participant = this.#room.state.participants.get(id);
-      const invitation = this.#room.state.invitations.find((request) => request.participant_id === id);
-      if (participant) perform(this.#room, this.#ui, participant, action, invitation);
-    };
-    return h("button", {
-      type: "button", class: `small ${DANGEROUS.has(action) ? "danger-quiet" : ""} ${picture ? "square" : ""}`,
-      "aria-label": label(name), title: label(name), dataset: { action }, onClick: act,
-    }, picture ? icon(picture) : text);
+  #act(id, action) {
+    const participant = this.#room.state.participants.get(id);
+    const invitation = this.#room.state.invitations.find((request) => request.participant_id === id);
+    if (participant) perform(this.#room, this.#ui, participant, action, invitation);
   }
 }

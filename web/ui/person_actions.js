@@ -3,6 +3,7 @@ import { confirmStep, confirmWithReason } from "./confirm.js";
 import { texts } from "./texts.js";
 
 /**
+ * @typedef {import("../lib/index.js").Room} Room
  * @typedef {import("../lib/types.js").Participant} Participant
  * @typedef {import("../lib/types.js").GuestRequest} GuestRequest
  * @typedef {keyof typeof texts.people.actions} PersonAction
@@ -36,28 +37,56 @@ export function actionsOn(participant, you, invitation) {
 }
 
 /**
- * Does it, after a question where it cannot be taken back.
+ * Does it: after a question where it cannot be taken back, and with a way back where that is not the same button.
  *
- * @param {import("../lib/index.js").Room} room
+ * @param {Room} room
  * @param {Ui} ui
  * @param {Participant} participant
  * @param {PersonAction} action
  * @param {GuestRequest | undefined} invitation
  */
-export async function perform(room, ui, { id, name, user_id: userId }, action, invitation) {
+export async function perform(room, ui, participant, action, invitation) {
+  const { id, name } = participant;
   const says = texts.people;
   if (action === "invite") ui.attempt(room.invite(id));
   else if (action === "uninvite") ui.attempt(room.cancelInvitation(invitation?.id ?? ""));
-  else if (action === "ban") {
-    const question = { title: says.banQuestion(name), text: says.banText, action: says.actions.ban.text, label: says.banReason, maxLength: MAX_REASON };
-    const reason = await confirmWithReason(question);
-    if (reason === null) return;
-    const done = room.ban({ participantId: id }, reason);
-    ui.attempt(done);
-    done.then(() => ui.tell(says.isBanned(name), says.undo, () => ui.attempt(room.unban(userId))), () => {});
-  } else {
+  else if (action === "ban") await ban(room, ui, participant);
+  else {
     const question = { title: says.kickQuestion(name), text: says.kickText, action: says.actions.kick.text };
     if (action === "kick" && !(await confirmStep(question))) return;
-    ui.attempt(room.manageParticipant(id, action));
+    const done = room.manageParticipant(id, action);
+    ui.attempt(done);
+    done.then(() => tellWayBack(room, ui, participant, action), () => {});
   }
+}
+
+/**
+ * @param {Room} room
+ * @param {Ui} ui
+ * @param {{id: string | null, name: string, user_id: string}} person who need not be in the session any more
+ */
+export async function ban(room, ui, { id, name, user_id: userId }) {
+  const says = texts.people;
+  const question = { title: says.banQuestion(name), text: says.banText, action: says.actions.ban.text, label: says.banReason, maxLength: MAX_REASON };
+  const reason = await confirmWithReason(question);
+  if (reason === null) return;
+  const here = id !== null && room.state.participants.has(id);
+  const done = room.ban(here ? { participantId: id } : { userId }, reason);
+  ui.attempt(done);
+  done.then(() => ui.tell(says.isBanned(name), says.undo, () => ui.attempt(room.unban(userId))), () => {});
+}
+
+/**
+ * @param {Room} room
+ * @param {Ui} ui
+ * @param {Participant} participant as they were before
+ * @param {PersonAction} action
+ */
+function tellWayBack(room, ui, { id, name }, action) {
+  const says = texts.people;
+  const manage = (/** @type {import("../lib/types.js").ManageAction} */ opposite) => () => ui.attempt(room.manageParticipant(id, opposite));
+  if (action === "remove_guest") ui.tell(says.sentBack(name), says.inviteAgain, () => ui.attempt(room.invite(id)));
+  else if (action === "promote") ui.tell(says.isCohost(name), says.undo, manage("demote"));
+  else if (action === "demote") ui.tell(says.isGuest(name), says.undo, manage("promote"));
+  else if (action === "silence") ui.tell(says.isSilenced(name), says.undo, manage("unsilence"));
 }

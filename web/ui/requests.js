@@ -43,17 +43,31 @@ export class Requests {
   }
 
   /** @param {GuestRequest} request */
-  #create({ id, name, message }) {
+  #create({ id, participant_id: participantId, name, message }) {
     const approve = () => this.#ui.attempt(this.#room.approve(id));
-    const reject = () => this.#ui.attempt(this.#room.reject(id));
+    const reject = () => this.#reject(id, participantId, name);
     const says = texts.people;
     return h("li", { class: "row request", dataset: { testid: "request-row", requestId: id } },
       h("div", { class: "row-head" }, face(name),
-        h("div", { class: "row-who" }, h("strong", { class: "row-name", dir: "auto" }, name)), h("span", { class: "row-wait muted" })),
+        h("div", { class: "row-who" }, h("strong", { class: "row-name", dir: "auto" }, name)), h("span", { class: "row-wait muted", "aria-live": "off" })),
       message && h("p", { class: "request-message", dir: "auto" }, message),
       h("div", { class: "row-actions" },
         h("button", { type: "button", class: "primary small", "aria-label": says.approveWhom(name), dataset: { testid: "approve" }, onClick: approve }, says.approve),
         h("button", { type: "button", class: "small", "aria-label": says.rejectWhom(name), dataset: { testid: "reject" }, onClick: reject }, says.reject)));
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} participantId
+   * @param {string} name
+   */
+  #reject(id, participantId, name) {
+    const says = texts.people;
+    const done = this.#room.reject(id);
+    this.#ui.attempt(done);
+    // Whoever was turned down waits before they may ask again: an invitation is the way back.
+    const invite = () => this.#ui.attempt(this.#room.invite(participantId));
+    done.then(() => this.#ui.tell(says.turnedDown(name), says.inviteAfterAll, invite), () => {});
   }
 
   #approveAll() {

@@ -14,6 +14,8 @@ import { texts } from "./texts.js";
 /** @type {Tab[]} */
 const TABS = ["chat", "people", "settings"];
 const ICONS = { chat: "chat", people: "people", settings: "gear" };
+/** Where the stage leaves room beside it nothing is folded away: see the same width in room.css. */
+const WIDE = matchMedia("(min-width: 901px)");
 const NAMES = { chat: texts.room.chatTab, people: texts.room.peopleTab, settings: texts.settings.title };
 
 /** Beside the stage, below it on a phone: the chat, the people, the settings, and for a viewer the way up. */
@@ -29,11 +31,15 @@ export class Side {
   #buttons;
   /** @type {Record<Tab, HTMLElement>} */
   #bodies;
+  /** Where the page is narrow the stage can have all of it. */
+  #fold = h("button", { type: "button", class: "quiet fold", dataset: { testid: "fold-side" }, onClick: () => this.#setFolded(!this.#folded) }, icon("down"));
+  #folded = false;
   /** @type {Tab | null} */
   #shown = null;
   #unread = 0;
   /** @type {Set<string>} requests that were here before */
   #known = new Set();
+  #unfold = () => this.#setFolded(false);
 
   /**
    * @param {Room} room
@@ -44,7 +50,7 @@ export class Side {
     this.#room = room;
     this.#ui = ui;
     this.#ask = new AskCard(room, ui.attempt);
-    this.#chat = new ChatPanel(room, sessionId, ui.attempt, (count) => this.#unreadChanged(count));
+    this.#chat = new ChatPanel(room, sessionId, ui, (count) => this.#unreadChanged(count));
     this.#people = new People(room, sessionId, ui);
     this.#settings = new SettingsPanel(room, ui);
     this.#buttons = { chat: this.#button("chat"), people: this.#button("people"), settings: this.#button("settings") };
@@ -52,13 +58,18 @@ export class Side {
     this.element.append(
       this.#ask.element,
       h("div", { class: "side-box" },
-        h("div", { class: "tabs", role: "tablist", "aria-label": texts.room.side, onKeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) },
-          ...Object.values(this.#buttons)),
+        h("div", { class: "side-head" },
+          h("div", { class: "tabs", role: "tablist", "aria-label": texts.room.side, onKeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) },
+            ...Object.values(this.#buttons)),
+          this.#fold),
         ...Object.values(this.#bodies)),
     );
+    this.#setFolded(false);
+    WIDE.addEventListener("change", this.#unfold);
   }
 
   dispose() {
+    WIDE.removeEventListener("change", this.#unfold);
     this.#chat.dispose();
   }
 
@@ -68,7 +79,8 @@ export class Side {
     this.#buttons.settings.hidden = you.role !== "host";
     if (!this.#shown || (this.#shown === "settings" && you.role !== "host")) this.#show(isModerator(you.role) ? "people" : "chat");
     this.#ask.render();
-    this.#people.render();
+    // A list of a thousand people is not brought up to date for nobody.
+    if (this.#shown === "people") this.#people.render();
     this.#settings.render();
     this.#chat.render();
     this.#setBadge("people", isModerator(you.role) ? pendingRequests.length : 0);
@@ -100,12 +112,24 @@ export class Side {
   /** @param {Tab} tab */
   #show(tab) {
     this.#shown = tab;
+    if (tab === "people") this.#people.render();
     for (const name of TABS) {
       setAttribute(this.#buttons[name], "aria-selected", String(name === tab));
       setAttribute(this.#buttons[name], "tabindex", name === tab ? 0 : -1);
       this.#bodies[name].hidden = name !== tab;
     }
-    this.#chat.setVisible(tab === "chat");
+    this.#setFolded(false);
+  }
+
+  /** @param {boolean} folded */
+  #setFolded(folded) {
+    this.#folded = folded;
+    const text = folded ? texts.room.showSide : texts.room.hideSide;
+    this.element.classList.toggle("folded", folded);
+    setAttribute(this.#fold, "aria-expanded", String(!folded));
+    setAttribute(this.#fold, "aria-label", text);
+    setAttribute(this.#fold, "title", text);
+    this.#chat.setVisible(this.#shown === "chat" && !folded);
   }
 
   /** @param {Tab} tab */
