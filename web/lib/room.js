@@ -161,6 +161,7 @@ export class Room extends Verbs {
       this.#publisher.setAllowed(false);
     }
     this.state.reset(welcome);
+    this.subscriptions.resume(welcome.resumed);
     this.#receiver.resume();
     this.#publisher.resume();
     for (const message of this.state.chat.messages) this.outbox.stored(message);

@@ -1,6 +1,7 @@
 import { GreenroomError } from "./errors.js";
 import { Outbox, randomId } from "./outbox.js";
 import { RoomState } from "./state.js";
+import { Subscriptions } from "./subscriptions.js";
 import { Taps } from "./taps.js";
 
 /**
@@ -27,6 +28,7 @@ export class Verbs extends /** @type {RoomTarget} */ (EventTarget) {
   state = new RoomState();
   #signaling;
   #outbox;
+  #subscriptions = new Subscriptions((producerId, paused) => this.request("set_subscription", { producer_id: producerId, paused }));
   #taps;
 
   /** @param {import("./signaling.js").Signaling} signaling */
@@ -44,6 +46,11 @@ export class Verbs extends /** @type {RoomTarget} */ (EventTarget) {
   /** Own chat messages that are on their way. */
   get outbox() {
     return this.#outbox;
+  }
+
+  /** Which sources of others are not wanted now. */
+  get subscriptions() {
+    return this.#subscriptions;
   }
 
   /** Tells own reactions from those of others. */
@@ -219,11 +226,14 @@ export class Verbs extends /** @type {RoomTarget} */ (EventTarget) {
   }
 
   /**
+   * Whether a source of somebody else is wanted now: a video that is not visible is not. Nothing is sent where the server knows, and it
+   * holds through lost connections.
+   *
    * @param {string} producerId
-   * @param {boolean} paused whether its packets are not wanted now
+   * @param {boolean} paused whether its packets are not wanted
    */
   setSubscription(producerId, paused) {
-    return this.request("set_subscription", { producer_id: producerId, paused });
+    return this.#subscriptions.set(producerId, paused);
   }
 
   leaveStage() {
