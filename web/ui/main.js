@@ -1,6 +1,8 @@
 import { Api } from "../lib/index.js";
 import { saveIdentity, savedIdentity, takeTokenFromAddress } from "./auth.js";
-import { find, h } from "./dom.js";
+import { find } from "./dom.js";
+import { keepFocus } from "./focus_keeper.js";
+import { frame } from "./frame.js";
 import { goLiveView } from "./go_live.js";
 import { LocalMedia } from "./local_media.js";
 import { lobbyView } from "./lobby.js";
@@ -50,25 +52,16 @@ function setIdentity(identity) {
 
 function show() {
   dispose();
-  renderTop();
+  top.replaceChildren(...frame(app.identity?.name ?? null, () => signIn(null)));
   const room = /^#\/s\/([^/?]+)/.exec(location.hash);
   main.className = room && app.identity ? "main-room" : "main-page";
+  // A room has a title of its own as soon as it is known.
+  const view = !app.identity ? texts.frame.signIn : location.hash === "#/live" ? texts.goLive.title : texts.lobby.title;
+  document.title = `${view} · Greenroom`;
   if (!app.identity) dispose = signInView(app, main, room !== null);
   else if (room) dispose = roomView(app, main, decodeURIComponent(room[1]));
   else if (location.hash === "#/live") dispose = goLiveView(app, main);
   else dispose = lobbyView(app, main);
-}
-
-function renderTop() {
-  const { identity } = app;
-  const who = identity && h("span", { class: "who", dataset: { testid: "signed-in-name" } }, identity.name);
-  const out =
-    identity &&
-    h("button", { type: "button", class: "quiet", dataset: { testid: "sign-out" }, onClick: () => signIn(null) }, texts.frame.signOut);
-  top.replaceChildren(
-    h("a", { href: "#/", class: "brand" }, h("span", { class: "brand-mark", "aria-hidden": "true" }), "Greenroom"),
-    h("div", { class: "top-end" }, who, out),
-  );
 }
 
 function start() {
@@ -77,5 +70,7 @@ function start() {
   show();
 }
 
+document.documentElement.lang = texts.language;
+keepFocus();
 addEventListener("hashchange", () => (/token=/.test(location.hash) ? start() : show()));
 start();

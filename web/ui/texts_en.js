@@ -30,6 +30,7 @@ function duration(seconds) {
 /** What the page says. Another language has the same members (`Texts` in texts.js). */
 export const english = {
   language: "en",
+  languageName: "English",
   duration,
   /** By the code of an error; what is not here is said in the server's own words. @type {Record<string, string>} */
   errors: {
@@ -99,7 +100,17 @@ export const english = {
   guestsOnStage: (/** @type {number} */ count) => counted(count, "guest on stage", "guests on stage"),
   live: "Live",
 
-  frame: { signOut: "Sign out" },
+  frame: {
+    signIn: "Sign in",
+    signOut: "Sign out",
+    preferences: "Language and colours",
+    language: "Language",
+    languageQuestion: "Change the language now?",
+    languageText: "The page is loaded anew. You are back in a few seconds; what is not sent yet is lost.",
+    languageGo: "Change",
+    theme: "Colours",
+    themes: { system: "As system", dark: "Dark", light: "Light" },
+  },
 
   signIn: {
     welcome: "Welcome to Greenroom",
