@@ -212,6 +212,36 @@ export const german = {
     offByHost: { mic_off: "Mikrofon vom Host ausgeschaltet", camera_off: "Kamera vom Host ausgeschaltet" },
   },
 
+  quality: {
+    own: { good: "Deine Verbindung ist gut", fair: "Deine Verbindung ist unbeständig", poor: "Deine Verbindung ist schlecht" },
+    others: { good: "Gute Verbindung", fair: "Unbeständige Verbindung", poor: "Schlechte Verbindung" },
+  },
+
+  statistics: {
+    title: "Verbindung in Zahlen",
+    hide: "Zahlen ausblenden",
+    copy: "Als Text kopieren",
+    copied: "Kopiert",
+    table: "Was gesendet und empfangen wird",
+    sourceOf: (/** @type {string} */ name, /** @type {string} */ source) => `${name}, ${source}`,
+    inAll: {
+      up: "Gesendet",
+      down: "Empfangen",
+      rtt: "Hin und zurück",
+      lossUp: "Beim Senden verloren",
+      lossDown: "Beim Empfang verloren",
+      available: "Könnte gesendet werden",
+      way: "Weg",
+      server: "Server",
+    },
+    way: (/** @type {string} */ candidate, /** @type {string} */ protocol) => `${candidate}, ${protocol}`,
+    candidates: { host: "direkt", srflx: "direkt, hinter einem Router", prflx: "direkt, hinter einem Router", relay: "über eine Zwischenstelle" },
+    ofSource: { codec: "Codec", resolution: "Auflösung", frames: "Bilder/s", bitrate: "Bitrate", loss: "Verlust", jitter: "Jitter" },
+    source: "Quelle",
+    kbps: (/** @type {string} */ value) => `${value} kbit/s`,
+    mbps: (/** @type {string} */ value) => `${value} Mbit/s`,
+  },
+
   controls: {
     label: "Steuerung",
     microphone: { text: "Mikro", off: "Mikrofon stummschalten", on: "Mikrofon einschalten", locked: "Mikrofon vom Host ausgeschaltet" },

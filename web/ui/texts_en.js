@@ -198,6 +198,37 @@ export const english = {
     offByHost: { mic_off: "Microphone turned off by the host", camera_off: "Camera turned off by the host" },
   },
 
+  quality: {
+    own: { good: "Your connection is good", fair: "Your connection is unsteady", poor: "Your connection is bad" },
+    others: { good: "Good connection", fair: "Unsteady connection", poor: "Bad connection" },
+  },
+
+  statistics: {
+    title: "Connection statistics",
+    hide: "Hide statistics",
+    copy: "Copy as text",
+    copied: "Copied",
+    table: "What is sent and received",
+    sourceOf: (/** @type {string} */ name, /** @type {string} */ source) => `${name}, ${source}`,
+    inAll: {
+      up: "Upload",
+      down: "Download",
+      rtt: "Round trip",
+      lossUp: "Lost on the way up",
+      lossDown: "Lost on the way down",
+      available: "Could be sent",
+      way: "Way",
+      server: "Server",
+    },
+    way: (/** @type {string} */ candidate, /** @type {string} */ protocol) => `${candidate}, ${protocol}`,
+    /** By the type of an ICE candidate. @type {Record<string, string>} */
+    candidates: { host: "direct", srflx: "direct, behind a router", prflx: "direct, behind a router", relay: "through a relay" },
+    ofSource: { codec: "Codec", resolution: "Resolution", frames: "Frames/s", bitrate: "Bitrate", loss: "Loss", jitter: "Jitter" },
+    source: "Source",
+    kbps: (/** @type {string} */ value) => `${value} kbit/s`,
+    mbps: (/** @type {string} */ value) => `${value} Mbit/s`,
+  },
+
   controls: {
     label: "Controls",
     microphone: { text: "Mic", off: "Mute microphone", on: "Unmute microphone", locked: "Mic turned off by the host" },
