@@ -29,10 +29,10 @@ export class ChatPanel {
   #ui;
   #onUnread;
   #composer;
-  #lines = h("ol", { class: "lines", role: "log", "aria-label": texts.chat.messages, dataset: { testid: "chat-lines" } });
+  #lines = h("ol", { class: "lines", dataset: { testid: "chat-lines" } });
   #empty = h("p", { class: "chat-empty muted" }, texts.chat.empty);
   #older = h("p", { class: "chat-older muted" });
-  #scroller = h("div", { class: "chat-scroll", tabindex: 0, onScroll: () => this.#scrolled() }, this.#older, this.#empty, this.#lines);
+  #scroller = h("div", { class: "chat-scroll", role: "log", "aria-label": texts.chat.messages, tabindex: 0, onScroll: () => this.#scrolled() }, this.#older, this.#empty, this.#lines);
   #pill = h("button", { type: "button", class: "pill", hidden: true, dataset: { testid: "new-messages" }, onClick: () => this.#toEnd() });
   #resize = new ResizeObserver(() => this.#atEnd && this.#scrollToEnd());
   /** @type {WeakMap<HTMLElement, string>} what each line shows */

@@ -1,4 +1,5 @@
 import { isModerator } from "../lib/index.js";
+import { announce } from "./announce.js";
 import { h, icon, setText } from "./dom.js";
 import { texts } from "./texts.js";
 
@@ -24,9 +25,11 @@ export class Composer {
   });
   #send = h("button", { type: "submit", class: "primary composer-send", "aria-label": texts.chat.send, title: texts.chat.send, dataset: { testid: "chat-send" } }, icon("send"));
   #row = h("div", { class: "composer-row" }, this.#input, this.#send);
-  #note = h("p", { class: "composer-note", role: "status", dataset: { testid: "chat-note" } });
+  #note = h("p", { class: "composer-note", dataset: { testid: "chat-note" } });
   /** When slow mode allows the next message, in milliseconds since 1970. */
   #slowUntil = 0;
+  /** What the note said last, without numbers. */
+  #said = "";
   /** The text whose height the field has. */
   #fitted = "";
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -71,6 +74,10 @@ export class Composer {
 
   /** @param {string} text */
   #say(text) {
+    // A countdown is read out once, not every second.
+    const gist = text.replace(/\d+/g, "");
+    if (gist && gist !== this.#said) announce(text);
+    this.#said = gist;
     setText(this.#note, text);
     this.#note.hidden = !text;
   }

@@ -6,13 +6,13 @@ import { texts } from "./texts.js";
 /**
  * @typedef {import("../lib/index.js").Room} Room
  * @typedef {import("../lib/types.js").Kind} Kind
- * @typedef {{id: string, icon: string, text: string, label: string, class?: string, pressed?: boolean, disabled?: boolean,
- *   act: () => void}} Control
+ * @typedef {{id: string, icon: string, text: string, label: string, class?: string, disabled?: boolean, act: () => void}} Control
+ *   the label says what a press does
  */
 
 /** The bar below the stage: own devices, and the ways out. */
 export class Controls {
-  element = h("div", { class: "controls", role: "toolbar", "aria-label": texts.controls.label });
+  element = h("div", { class: "controls", role: "group", "aria-label": texts.controls.label });
   #room;
   #media;
   #stage;
@@ -91,7 +91,7 @@ export class Controls {
       if (!missing || muted) this.#attempt(muted ? this.#room.unmute(kind) : this.#room.mute(kind));
     };
     const label = locked ? says.locked : off ? says.on : says.off;
-    return { id, icon: off ? `${picture}_off` : picture, text: says.text, label, class: off ? "off" : "on", pressed: !off, disabled: locked, act };
+    return { id, icon: off ? `${picture}_off` : picture, text: says.text, label, class: off ? "off" : "on", disabled: locked, act };
   }
 
   /** @returns {Control} */
@@ -99,7 +99,7 @@ export class Controls {
     const sharing = this.#media.get("screen") !== null;
     const act = () => (sharing ? this.#stage.close("screen", "screen_audio") : void this.#stage.openScreen());
     const label = sharing ? texts.controls.stopSharingLabel : texts.controls.shareLabel;
-    return { id: "toggle-screen", icon: "screen", text: sharing ? texts.controls.stopSharing : texts.controls.share, label, pressed: sharing, class: sharing ? "on sharing" : "on", act };
+    return { id: "toggle-screen", icon: "screen", text: sharing ? texts.controls.stopSharing : texts.controls.share, label, class: sharing ? "on sharing" : "on", act };
   }
 
   /** @returns {Control} */
@@ -131,7 +131,6 @@ function updateControl(button, control) {
   setAttribute(button, "aria-label", control.label);
   setAttribute(button, "title", control.label);
   setAttribute(button, "disabled", control.disabled ?? false);
-  setAttribute(button, "aria-pressed", control.pressed === undefined ? null : String(control.pressed));
   const face = `${control.icon} ${control.text}`;
   if (button.dataset.face === face) return;
   button.dataset.face = face;

@@ -19,7 +19,7 @@ export class Requests {
   #all = h("div", { class: "row-actions all" },
     h("button", { type: "button", class: "small", dataset: { testid: "approve-all" }, onClick: () => this.#approveAll() }, texts.people.approveAll),
     h("button", { type: "button", class: "small danger-quiet", dataset: { testid: "reject-all" }, onClick: () => this.#rejectAll() }, texts.people.rejectAll));
-  element = h("section", { class: "box", "aria-live": "polite" },
+  element = h("section", { class: "box" },
     h("div", { class: "box-head" }, h("h2", {}, `${texts.people.requests} `, this.#count), this.#all), this.#list, this.#empty);
 
   /**
@@ -49,7 +49,7 @@ export class Requests {
     const says = texts.people;
     return h("li", { class: "row request", dataset: { testid: "request-row", requestId: id } },
       h("div", { class: "row-head" }, face(name),
-        h("div", { class: "row-who" }, h("strong", { class: "row-name", dir: "auto" }, name)), h("span", { class: "row-wait muted", "aria-live": "off" })),
+        h("div", { class: "row-who" }, h("strong", { class: "row-name", dir: "auto" }, name)), h("span", { class: "row-wait muted" })),
       message && h("p", { class: "request-message", dir: "auto" }, message),
       h("div", { class: "row-actions" },
         h("button", { type: "button", class: "primary small", "aria-label": says.approveWhom(name), dataset: { testid: "approve" }, onClick: approve }, says.approve),

@@ -1,4 +1,5 @@
 import { isModerator } from "../lib/index.js";
+import { announce } from "./announce.js";
 import { AskCard } from "./ask.js";
 import { ChatPanel } from "./chat_panel.js";
 import { find, h, icon, setAttribute, setText } from "./dom.js";
@@ -92,7 +93,8 @@ export class Side {
     const fresh = requests.filter(({ id }) => !this.#known.has(id));
     this.#known = new Set(requests.map(({ id }) => id));
     const last = fresh.at(-1);
-    if (last && this.#shown !== "people") this.#ui.tell(texts.room.wantsToJoin(last.name), texts.room.showRequests, () => this.#show("people"));
+    if (last && this.#shown === "people") announce(texts.room.wantsToJoin(last.name));
+    else if (last) this.#ui.tell(texts.room.wantsToJoin(last.name), texts.room.showRequests, () => this.#show("people"));
   }
 
   /** @param {number} count */
