@@ -4,5 +4,6 @@ export { listDevices, openCamera, openCameraAndMicrophone, openMicrophone, openS
 export { GreenroomError, errorCode } from "./errors.js";
 export { join } from "./join.js";
 export { JoinToken, isJoinToken } from "./join_token.js";
+export { LevelMeter } from "./level_meter.js";
 export { Room } from "./room.js";
 export { isModerator, isOnStage } from "./state.js";

@@ -62,6 +62,11 @@ export class Publisher extends EventTarget {
     return this.#wanted.get(source) ?? null;
   }
 
+  /** Which source a section of the connection sends. @param {string} mid */
+  sourceOf(mid) {
+    return this.#sourcesByMid()[mid] ?? null;
+  }
+
   /**
    * Sends a track as a source, in place of the one before; null ends the source. Resolves when the server has answered
    * (at once where a running source only changes its track).

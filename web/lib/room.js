@@ -1,9 +1,12 @@
 import { Api } from "./api.js";
 import { OwnMedia } from "./own_media.js";
 import { Publisher } from "./publish.js";
+import { Quality } from "./quality.js";
 import { Receiver } from "./receive.js";
 import { Signaling } from "./signaling.js";
+import { Speakers } from "./speakers.js";
 import { isOnStage } from "./state.js";
+import { Statistics } from "./statistics.js";
 import { GreenroomError } from "./errors.js";
 import { Verbs } from "./verbs.js";
 
@@ -35,6 +38,12 @@ export class Room extends Verbs {
   #publisher;
   #receiver;
   #own;
+  /** @type {Statistics | null} */
+  #statistics = null;
+  /** @type {Speakers | null} */
+  #speakers = null;
+  /** @type {Quality | null} */
+  #quality = null;
   /** @type {import("./types.js").Role | null} */
   #role = null;
 
@@ -71,6 +80,21 @@ export class Room extends Verbs {
 
   get receiver() {
     return this.#receiver;
+  }
+
+  /** What the browser measures of the two media connections. Nothing is read before somebody asks, here and in the two below. */
+  get statistics() {
+    return (this.#statistics ??= new Statistics(this));
+  }
+
+  /** Who speaks now. */
+  get speakers() {
+    return (this.#speakers ??= new Speakers(this));
+  }
+
+  /** How good everybody's connection is. */
+  get quality() {
+    return (this.#quality ??= new Quality(this));
   }
 
   /**
