@@ -1,120 +1,105 @@
-import { find, h, icon, initials, reconcile, setAttribute, setText } from "./dom.js";
+import { h, reconcile } from "./dom.js";
+import { actionsOn, perform } from "./person_actions.js";
+import { StageFocus } from "./stage_focus.js";
+import { arrange } from "./stage_layout.js";
+import { canFillScreen, canFloat, fillsScreen, floats, toggleFullScreen, togglePictureInPicture } from "./stage_picture.js";
+import { StageTile } from "./stage_tile.js";
+import { StageVisibility } from "./stage_visibility.js";
 import { texts } from "./texts.js";
-import { TileMedia } from "./tile_media.js";
 
 /**
  * @typedef {import("../lib/index.js").Room} Room
  * @typedef {import("../lib/types.js").Participant} Participant
- * @typedef {import("../lib/types.js").Source} Source
- * @typedef {{key: string, participant: Participant, source: "camera" | "screen", own: boolean}} Tile
+ * @typedef {import("./menu.js").MenuItem} MenuItem
+ * @typedef {import("./stage_tile.js").Tile} Tile
  */
 
-const GAP_PX = 12;
-const ASPECT = 16 / 9;
-/** Below this the page scrolls and tiles share its width: see the same width in room.css and panel.css. */
-const NARROW = matchMedia("(max-width: 900px)");
+const DANGEROUS = new Set(["kick", "ban"]);
 
 /** The stage: a tile for everybody on it, and one for each shared screen. */
 export class Tiles {
   element = h("section", { class: "stage", "aria-label": texts.room.stage, dataset: { testid: "stage" } });
   #room;
   #local;
+  #ui;
   #onBlocked;
-  /** @type {Map<string, TileMedia>} */
-  #media = new Map();
-  #resize = new ResizeObserver(() => this.#layout());
+  #extras;
+  #visibility;
+  #focus = new StageFocus();
+  /** @type {Map<string, StageTile>} by key */
+  #tiles = new Map();
+  /** @type {string | null} key of the large tile */
+  #large = null;
+  #layoutNow = () => this.#layout();
+  #resize = new ResizeObserver(this.#layoutNow);
 
   /**
    * @param {Room} room
    * @param {import("./local_media.js").LocalMedia} local
-   * @param {() => void} onBlocked
+   * @param {object} options
+   * @param {import("./person_actions.js").Ui} options.ui
+   * @param {() => void} options.onBlocked the browser wants a click before it plays sound
+   * @param {import("./stage_tile.js").CreateExtra[]} [options.extras] what more each tile shows
    */
-  constructor(room, local, onBlocked) {
+  constructor(room, local, { ui, onBlocked, extras = [] }) {
     this.#room = room;
     this.#local = local;
+    this.#ui = ui;
     this.#onBlocked = onBlocked;
+    this.#extras = extras;
+    this.#visibility = new StageVisibility(room);
     this.#resize.observe(this.element);
+    this.element.addEventListener("dblclick", (event) => this.#doubleClicked(event));
   }
 
   dispose() {
     this.#resize.disconnect();
-    for (const media of this.#media.values()) media.dispose();
+    this.#visibility.dispose();
+    for (const tile of this.#tiles.values()) tile.dispose();
   }
 
   unblock() {
-    for (const media of this.#media.values()) media.unblock();
+    for (const tile of this.#tiles.values()) tile.unblock();
   }
 
   render() {
-    const tiles = this.#tiles();
-    const keys = new Set(tiles.map((tile) => tile.key));
-    for (const [key, media] of this.#media) {
-      if (keys.has(key)) continue;
-      media.dispose();
-      this.#media.delete(key);
-    }
-    reconcile(this.element, tiles, (tile) => tile.key, (tile) => this.#create(tile), (element, tile) => this.#update(element, tile));
+    const wanted = this.#wanted();
+    const keys = new Set(wanted.map(({ key }) => key));
+    for (const [key, tile] of this.#tiles) if (!keys.has(key)) this.#remove(key, tile);
+    this.#large = this.#focus.choose(wanted);
+    reconcile(this.element, wanted, ({ key }) => key, (tile) => this.#create(tile), (_, tile) => this.#tiles.get(tile.key)?.update(tile));
+    this.#visibility.sync();
     this.#layout();
   }
 
   /** @returns {Tile[]} */
-  #tiles() {
+  #wanted() {
     const { onStage, you } = this.#room.state;
     return onStage.flatMap((participant) => {
       const own = participant.id === you?.id;
-      /** @type {Tile} */
-      const person = { key: `${participant.id}/camera`, participant, source: "camera", own };
+      const person = this.#describe(participant, "camera", own);
       const shares = own ? this.#local.get("screen") !== null : this.#room.receiver.find(participant.id, "screen") !== null;
-      return shares ? [{ ...person, key: `${participant.id}/screen`, source: "screen" }, person] : [person];
+      return shares ? [this.#describe(participant, "screen", own), person] : [person];
     });
   }
 
-  /** @param {Tile} tile */
-  #create({ key, participant, source, own }) {
-    const video = h("video", { autoplay: true, playsinline: true, muted: own });
-    video.muted = own;
-    this.#media.set(key, new TileMedia(video, this.#onBlocked));
-    return h("article", {
-      class: `tile tile-${source}`,
-      dataset: { testid: "tile", participantId: participant.id, source, own: String(own) },
-    },
-      h("span", { class: "avatar", "aria-hidden": "true" }),
-      video,
-      h("p", { class: "tile-lost", hidden: true }, texts.tiles.lost),
-      h("div", { class: "tile-foot" },
-        h("span", { class: "tile-name" }), h("span", { class: "badge" }), h("span", { class: "marks" })));
-  }
-
   /**
-   * @param {HTMLElement} element
-   * @param {Tile} tile
+   * @param {Participant} participant
+   * @param {"camera" | "screen"} source
+   * @param {boolean} own
+   * @returns {Tile}
    */
-  #update(element, { key, participant, source, own }) {
-    const { audio, video } = own ? this.#ownTracks(source) : this.#remoteTracks(participant, source);
-    this.#media.get(key)?.set(audio, video);
-    const screen = source === "screen";
-    const name = screen ? texts.tiles.screenOf(participant.name) : own ? texts.you(participant.name) : participant.name;
-    setAttribute(element, "aria-label", screen ? name : `${name}, ${texts.roles[participant.role]}`);
-    setText(find(element, ".tile-name"), name);
-    setText(find(element, ".avatar"), initials(participant.name));
-    const badge = find(element, ".badge");
-    setText(badge, texts.roles[participant.role]);
-    badge.className = `badge badge-${participant.role}`;
-    badge.hidden = screen;
-    find(element, ".tile-lost").hidden = participant.connected;
-    element.classList.toggle("lost", !participant.connected);
-    element.classList.toggle("has-video", video !== null);
-    element.classList.toggle("mirrored", own && !screen);
-    element.dataset.audio = markOf(participant.audio_locked, participant.audio_muted);
-    element.dataset.video = markOf(participant.video_locked, participant.video_muted);
-    updateMarks(find(element, ".marks"), participant, screen);
+  #describe(participant, source, own) {
+    const key = `${participant.id}/${source}`;
+    const tracks = own ? this.#ownTracks(source) : this.#remoteTracks(participant, source);
+    return { key, participant, source, own, pinned: this.#focus.isPinned(key), ...tracks };
   }
 
   /** @param {"camera" | "screen"} source */
   #ownTracks(source) {
     const { you } = this.#room.state;
     const dark = source === "camera" && you !== null && (you.video_muted || you.video_locked);
-    return { audio: null, video: dark ? null : this.#local.get(source) };
+    return { audio: null, video: dark ? null : this.#local.get(source), producerId: null };
   }
 
   /**
@@ -126,84 +111,126 @@ export class Tiles {
     const audio = receiver.find(participant.id, source === "camera" ? "microphone" : "screen_audio");
     const video = receiver.find(participant.id, source);
     const paused = participant.sources.some((entry) => entry.source === source && entry.paused);
-    return { audio: audio?.track ?? null, video: paused ? null : (video?.track ?? null) };
+    return { audio: audio?.track ?? null, video: paused ? null : (video?.track ?? null), producerId: video?.producerId ?? null };
+  }
+
+  /** @param {Tile} wanted */
+  #create(wanted) {
+    const tile = new StageTile(wanted, {
+      onBlocked: this.#onBlocked,
+      onShape: this.#layoutNow,
+      menu: (opened) => this.#menu(opened),
+      extras: this.#extras,
+    });
+    this.#tiles.set(wanted.key, tile);
+    this.#visibility.add(tile);
+    return tile.element;
+  }
+
+  /**
+   * @param {string} key
+   * @param {StageTile} tile
+   */
+  #remove(key, tile) {
+    this.#visibility.remove(tile);
+    tile.dispose();
+    this.#tiles.delete(key);
+  }
+
+  /**
+   * @param {StageTile} opened
+   * @returns {MenuItem[]}
+   */
+  #menu({ element, video, tile: { key, participant, source } }) {
+    const says = texts.tiles;
+    /** @type {MenuItem[]} */
+    const items = [this.#large === key
+      ? { id: "release", text: says.release, icon: "grid", act: () => this.#release(key) }
+      : { id: "pin", text: says.pin, icon: "pin", act: () => this.#pin(key) }];
+    if (canFillScreen(element, video)) {
+      const text = fillsScreen(element) ? says.leaveFullScreen : says.fullScreen;
+      items.push({ id: "full-screen", text, icon: "full_screen", act: () => this.#try(toggleFullScreen(element, video)) });
+    }
+    if (canFloat(video)) {
+      const text = floats(video) ? says.leavePictureInPicture : says.pictureInPicture;
+      items.push({ id: "picture-in-picture", text, icon: "float", act: () => this.#try(togglePictureInPicture(video)) });
+    }
+    return source === "camera" ? [...items, ...this.#moderation(participant)] : items;
+  }
+
+  /**
+   * @param {Participant} participant
+   * @returns {MenuItem[]}
+   */
+  #moderation(participant) {
+    const { you } = this.#room.state;
+    if (!you) return [];
+    const { quick, more } = actionsOn(participant, you, undefined);
+    return [...quick, ...more].map((action) => {
+      const { text, label } = texts.people.actions[action];
+      const act = () => void perform(this.#room, this.#ui, participant, action, undefined);
+      return { id: action, text, label: label(participant.name), danger: DANGEROUS.has(action), act };
+    });
+  }
+
+  /** What browsers say when they refuse is for programmers. @param {Promise<void>} done */
+  #try(done) {
+    done.catch(() => this.#ui.tell(texts.tiles.notPossible));
+  }
+
+  /** @param {string} key */
+  #pin(key) {
+    this.#focus.pin(key);
+    this.render();
+  }
+
+  /** @param {string} key */
+  #release(key) {
+    this.#focus.release(key);
+    this.render();
+  }
+
+  /** @param {MouseEvent} event */
+  #doubleClicked({ target }) {
+    const element = /** @type {Element} */ (target);
+    const key = /** @type {HTMLElement | null} */ (element.closest(".tile"))?.dataset.key;
+    if (!key || element.closest("button, a, .tile-panel")) return;
+    if (this.#large === key) this.#release(key);
+    else this.#pin(key);
   }
 
   #layout() {
-    const { clientWidth, clientHeight } = this.element;
-    const count = this.element.childElementCount;
-    if (count === 0 || clientWidth === 0) return;
-    const width = NARROW.matches ? widthInColumns(clientWidth, count > 2 ? 2 : 1) : largestWidth(clientWidth, clientHeight, count);
-    this.element.style.setProperty("--tile-width", `${Math.floor(width)}px`);
+    const { element } = this;
+    const box = { width: element.offsetWidth, height: element.offsetHeight };
+    if (this.#tiles.size === 0 || box.width === 0) return;
+    const large = this.#large === null ? null : (this.#tiles.get(this.#large) ?? null);
+    let arrangement = arrange(box, this.#tiles.size, large?.aspect ?? null);
+    element.classList.toggle("scrolls", arrangement.scrolls);
+    // The scroll bar takes some of the width where it is not drawn over what scrolls.
+    if (arrangement.scrolls && element.clientWidth < box.width) {
+      arrangement = arrange({ ...box, width: element.clientWidth }, this.#tiles.size, large?.aspect ?? null);
+    }
+    this.#apply(arrangement, box, large);
   }
-}
 
-/**
- * @param {number} space
- * @param {number} columns
- */
-function widthInColumns(space, columns) {
-  return (space - GAP_PX * (columns - 1)) / columns;
-}
-
-/**
- * The width of tiles with that number of columns that makes them largest.
- *
- * @param {number} width
- * @param {number} height
- * @param {number} count
- */
-function largestWidth(width, height, count) {
-  let best = 0;
-  for (let columns = 1; columns <= count; columns++) {
-    const rows = Math.ceil(count / columns);
-    const byHeight = widthInColumns(height, rows) * ASPECT;
-    best = Math.max(best, Math.min(widthInColumns(width, columns), byHeight));
+  /**
+   * @param {import("./stage_layout.js").Arrangement} arrangement
+   * @param {import("./stage_layout.js").Size} box
+   * @param {StageTile | null} largeTile
+   */
+  #apply({ mode, columns, rows, tile, large }, box, largeTile) {
+    const { element } = this;
+    element.dataset.mode = mode;
+    for (const one of this.#tiles.values()) one.element.classList.toggle("large", one === largeTile);
+    const lengths = {
+      "tile-width": tile.width,
+      "tile-height": tile.height,
+      "large-width": large?.width ?? tile.width,
+      "large-height": large?.height ?? tile.height,
+      "large-top": large && mode === "beside" ? Math.max(0, Math.floor((box.height - large.height) / 2)) : 0,
+    };
+    for (const [name, length] of Object.entries(lengths)) element.style.setProperty(`--${name}`, `${length}px`);
+    element.style.setProperty("--columns", String(columns));
+    element.style.setProperty("--rows", String(rows));
   }
-  return best;
-}
-
-/**
- * @param {boolean} locked
- * @param {boolean} muted
- */
-function markOf(locked, muted) {
-  return locked ? "locked" : muted ? "muted" : "on";
-}
-
-/**
- * @param {HTMLElement} element
- * @param {Participant} participant
- * @param {boolean} screen
- */
-function updateMarks(element, participant, screen) {
-  /** @type {{key: string, name: string, label: string}[]} */
-  const marks = [];
-  if (!screen) {
-    addMark(marks, "mic_off", participant.audio_locked, participant.audio_muted);
-    addMark(marks, "camera_off", participant.video_locked, participant.video_muted);
-  }
-  reconcile(element, marks, (mark) => mark.key, ({ name, label, key }) => createMark(name, label, key.endsWith("host")), () => {});
-}
-
-/**
- * @param {{key: string, name: string, label: string}[]} marks
- * @param {"mic_off" | "camera_off"} name
- * @param {boolean} locked
- * @param {boolean} muted
- */
-function addMark(marks, name, locked, muted) {
-  if (locked) marks.push({ key: `${name}-host`, name, label: texts.tiles.offByHost[name] });
-  else if (muted) marks.push({ key: `${name}-self`, name, label: texts.tiles.off[name] });
-}
-
-/**
- * @param {string} name
- * @param {string} label
- * @param {boolean} byHost
- */
-function createMark(name, label, byHost) {
-  const mark = h("span", { class: byHost ? "mark by-host" : "mark", title: label }, icon(name, label));
-  if (byHost) mark.append(icon("lock"));
-  return mark;
 }
