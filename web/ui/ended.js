@@ -1,7 +1,40 @@
 import { h } from "./dom.js";
 import { texts } from "./texts.js";
 
-/** @typedef {import("../lib/types.js").SessionStats} SessionStats */
+/**
+ * @typedef {import("../lib/types.js").SessionStats} SessionStats
+ * @typedef {import("../lib/types.js").Session} Session
+ * @typedef {"back" | "again" | "tryAgain" | "reload"} Way what the button of the last page does
+ */
+
+/** @type {Record<string, Way>} where there is something better to do than to go away */
+const WAYS = { replaced: "again", session_full: "tryAgain", session_locked: "tryAgain", unsupported_protocol: "reload", bad_message: "reload" };
+
+/**
+ * Why it is over, and what can be done now.
+ *
+ * @param {string} reason of the closed connection
+ * @param {string} [said] reason of the session's end, where the server told it
+ * @returns {{text: string, way: Way}}
+ */
+export function endingOf(reason, said = "") {
+  const { reasons, closed } = texts.ended;
+  return { text: reasons[said] ?? reasons[reason] ?? texts.errors[reason] ?? closed(reason), way: WAYS[reason] ?? "back" };
+}
+
+/**
+ * The page that is shown in place of the room.
+ *
+ * @param {HTMLElement} notice why it is over
+ * @param {Way} way what the notice's button does
+ * @param {Session | null} session null for who was never in it
+ */
+export function endPage(notice, way, session) {
+  return h("div", { class: "ended" },
+    session && h("p", { class: "ended-title muted", dir: "auto" }, texts.ended.title(session.title, session.host_name)),
+    notice,
+    way !== "back" && h("a", { class: "ended-back", href: "#/" }, texts.ended.back));
+}
 
 /**
  * What came of a session.

@@ -160,7 +160,7 @@ export function goLiveView(app, root) {
 
   /** @param {import("../lib/index.js").GreenroomError} error */
   function failed(error) {
-    if (error.status === 401) return app.signIn(null);
+    if (error.status === 401) return app.signIn(null, errorCode(error));
     const running = errorCode(error) === "already_live" ? error.details?.session_id : null;
     problem.replaceChildren(sentence(error));
     if (running) problem.append(" ", h("a", { href: `#/s/${encodeURIComponent(running)}` }, texts.goLive.toYourSession));

@@ -1,3 +1,4 @@
+import { errorCode } from "../lib/index.js";
 import { find, h, icon, reconcile, setAttribute, setText } from "./dom.js";
 import { sentence, texts } from "./texts.js";
 
@@ -92,7 +93,7 @@ class Lobby {
         this.#show(sessions, more);
       } catch (error) {
         if (!current()) return;
-        if (/** @type {any} */ (error).status === 401) return this.#app.signIn(null);
+        if (/** @type {any} */ (error).status === 401) return this.#app.signIn(null, errorCode(error));
         setText(this.#status, texts.lobby.retrying(sentence(error)));
       }
     }

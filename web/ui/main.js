@@ -9,6 +9,7 @@ import { lobbyView } from "./lobby.js";
 import { roomView } from "./room_view.js";
 import { signInView } from "./sign_in.js";
 import { texts } from "./texts.js";
+import { watchViewport } from "./viewport.js";
 
 /**
  * @typedef {import("./auth.js").Identity} Identity
@@ -17,7 +18,7 @@ import { texts } from "./texts.js";
  * @property {Api} api
  * @property {LocalMedia} media
  * @property {Identity | null} identity
- * @property {(identity: Identity | null) => void} signIn null signs out
+ * @property {(identity: Identity | null, reason?: string) => void} signIn null signs out; `reason` is the code of the error that did it
  * @property {(token: string) => void} renew the same person has a newer token
  * @property {() => void} reopen shows the current address anew
  *
@@ -28,14 +29,17 @@ const main = find(document, "#main");
 const top = find(document, "#top");
 
 /** @type {App} */
-const app = { api: new Api(), media: new LocalMedia(), identity: null, signIn, renew, reopen: show };
+const app = { api: new Api(), media: new LocalMedia(), identity: null, signIn, renew, reopen: () => show() };
 /** @type {Dispose} */
 let dispose = () => {};
 
-/** @param {Identity | null} identity */
-function signIn(identity) {
+/**
+ * @param {Identity | null} identity
+ * @param {string} [reason]
+ */
+function signIn(identity, reason) {
   setIdentity(identity);
-  show();
+  show(reason);
 }
 
 /** @param {string} token */
@@ -50,7 +54,8 @@ function setIdentity(identity) {
   app.api.setToken(identity?.token ?? null);
 }
 
-function show() {
+/** @param {string} [reason] why somebody has to sign in again */
+function show(reason) {
   dispose();
   top.replaceChildren(...frame(app.identity?.name ?? null, () => signIn(null)));
   const room = /^#\/s\/([^/?]+)/.exec(location.hash);
@@ -58,7 +63,7 @@ function show() {
   // A room has a title of its own as soon as it is known.
   const view = !app.identity ? texts.frame.signIn : location.hash === "#/live" ? texts.goLive.title : texts.lobby.title;
   document.title = `${view} · Greenroom`;
-  if (!app.identity) dispose = signInView(app, main, room !== null);
+  if (!app.identity) dispose = signInView(app, main, room !== null, reason);
   else if (room) dispose = roomView(app, main, decodeURIComponent(room[1]));
   else if (location.hash === "#/live") dispose = goLiveView(app, main);
   else dispose = lobbyView(app, main);
@@ -72,5 +77,6 @@ function start() {
 
 document.documentElement.lang = texts.language;
 keepFocus();
+watchViewport();
 addEventListener("hashchange", () => (/token=/.test(location.hash) ? start() : show()));
 start();

@@ -13,7 +13,13 @@ const COMPACT = new Intl.NumberFormat(navigator.language, { notation: "compact",
 
 /** A button for each reaction, with its total; what everybody sends floats over the stage. */
 export class Reactions {
-  element = h("div", { class: "reactions", role: "group", "aria-label": texts.reactions.label, dataset: { testid: "reactions" } });
+  #bar = h("div", { class: "reactions", role: "group", "aria-label": texts.reactions.label, dataset: { testid: "reactions" } });
+  /** Where there is no room for the bar it opens above this. */
+  #toggle = h("button", {
+    type: "button", class: "reactions-toggle", "aria-label": texts.reactions.open, title: texts.reactions.open, "aria-expanded": "false",
+    dataset: { testid: "reactions-toggle" }, onClick: () => this.#setOpen(!this.#open),
+  }, h("span", { class: "reaction-glyph", "aria-hidden": "true" }, GLYPHS.heart));
+  element = h("div", { class: "reactions-box", onKeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event) }, this.#toggle, this.#bar);
   rain = new ReactionRain();
   #room;
   #attempt;
@@ -21,6 +27,10 @@ export class Reactions {
   #types = Object.keys(GLYPHS);
   /** @type {Map<string, number>} own taps of which the totals do not know yet */
   #ahead = new Map();
+  #open = false;
+  #pressed = (/** @type {Event} */ event) => {
+    if (!this.element.contains(/** @type {Node} */ (event.target))) this.#setOpen(false);
+  };
 
   /**
    * @param {Room} room
@@ -33,12 +43,29 @@ export class Reactions {
   }
 
   dispose() {
+    this.#setOpen(false);
     this.rain.dispose();
   }
 
   render() {
     const types = [...new Set([...this.#types, ...Object.keys(this.#room.state.reactions)])];
-    reconcile(this.element, types, (type) => type, (type) => this.#create(type), (button, type) => this.#update(button, type));
+    reconcile(this.#bar, types, (type) => type, (type) => this.#create(type), (button, type) => this.#update(button, type));
+  }
+
+  /** @param {boolean} open */
+  #setOpen(open) {
+    this.#open = open;
+    this.element.classList.toggle("open", open);
+    setAttribute(this.#toggle, "aria-expanded", String(open));
+    if (open) document.addEventListener("pointerdown", this.#pressed);
+    else document.removeEventListener("pointerdown", this.#pressed);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    if (event.key !== "Escape" || !this.#open) return;
+    this.#setOpen(false);
+    this.#toggle.focus();
   }
 
   /** @param {string} type */

@@ -1,10 +1,12 @@
 import { JoinToken, Room, errorCode, isJoinToken } from "../lib/index.js";
 import { Banner } from "./banner.js";
 import { Controls } from "./controls.js";
-import { find, h, icon, setText } from "./dom.js";
-import { statsCard } from "./ended.js";
+import { h } from "./dom.js";
+import { endPage, endingOf, statsCard } from "./ended.js";
 import { Gifts } from "./gifts.js";
+import { oncePerFrame } from "./once_per_frame.js";
 import { Reactions } from "./reactions.js";
+import { RoomHead } from "./room_head.js";
 import { Side } from "./side.js";
 import { StageMedia } from "./stage_media.js";
 import { sentence, texts } from "./texts.js";
@@ -50,10 +52,10 @@ class RoomView {
   #over = false;
   /** @type {{reason?: string, stats?: import("../lib/types.js").SessionStats}} what the server said when the session ended */
   #end = {};
-  #clock = setInterval(() => this.#draw(), CLOCK_MS);
-  #head = createHead();
+  #drawing = oncePerFrame(() => this.#draw());
+  #clock = setInterval(this.#drawing.request, CLOCK_MS);
+  #head;
   #waiting = h("p", { class: "joining muted", role: "status" }, texts.room.joining);
-  #render = () => this.#draw();
 
   /**
    * @param {App} app
@@ -66,15 +68,15 @@ class RoomView {
     this.#sessionId = sessionId;
     const attempt = (/** @type {Promise<unknown>} */ promise) => this.#attempt(promise);
     this.#stage = new StageMedia(this.#room, app.media, (errors) => this.#devicesFailed(errors));
-    this.#tiles = new Tiles(this.#room, app.media, () => this.#soundBlocked());
     /** @type {import("./person_actions.js").Ui} */
     const ui = { attempt, tell: (...notice) => this.#banner.tell(...notice) };
+    this.#tiles = new Tiles(this.#room, app.media, { ui, onBlocked: () => this.#soundBlocked() });
+    this.#head = new RoomHead(ui);
     this.#side = new Side(this.#room, sessionId, ui);
     this.#reactions = new Reactions(this.#room, attempt);
     this.#gifts = new Gifts(this.#room, ui, this.#reactions.rain);
     this.#controls = new Controls(this.#room, app.media, this.#stage, attempt);
-    find(this.#head, "[data-testid=share]").addEventListener("click", () => this.#share());
-    app.media.addEventListener("change", this.#render);
+    app.media.addEventListener("change", this.#drawing.request);
     this.#listen();
     root.replaceChildren(this.#banner.element, this.#waiting);
     /** @type {any} */ (window).greenroom = { room: this.#room };
@@ -96,10 +98,11 @@ class RoomView {
 
   dispose() {
     clearInterval(this.#clock);
+    this.#drawing.cancel();
     this.#pass?.stop();
     this.#side.dispose();
     this.#reactions.dispose();
-    this.#app.media.removeEventListener("change", this.#render);
+    this.#app.media.removeEventListener("change", this.#drawing.request);
     this.#stage.dispose();
     this.#tiles.dispose();
     this.#room.disconnect();
@@ -110,9 +113,9 @@ class RoomView {
     /** @type {Record<string, (detail: any) => void>} */
     const handlers = {
       status: (detail) => this.#statusChanged(detail),
-      change: () => this.#draw(),
-      trackadded: () => this.#draw(),
-      trackremoved: () => this.#draw(),
+      change: this.#drawing.request,
+      trackadded: this.#drawing.request,
+      trackremoved: this.#drawing.request,
       ended: (message) => (this.#end = message),
       rolechange: ({ from, to }) => this.#roleChanged(from, to),
       publisherror: (error) => this.#banner.tell(texts.room.publishRefused(sentence(error))),
@@ -135,7 +138,7 @@ class RoomView {
   #closed(reason) {
     if (reason === "closed_by_client") return;
     if (SIGN_IN_AGAIN.has(reason)) {
-      this.#app.signIn(null);
+      this.#app.signIn(null, reason);
       return;
     }
     if (reason === "left") {
@@ -145,24 +148,27 @@ class RoomView {
     this.#app.media.stop();
     for (const kind of ["reconnecting", "devices", "autoplay", "notice"]) this.#banner.hide(kind);
     this.#over = true;
-    const text = texts.ended.reasons[this.#end.reason ?? ""] ?? texts.ended.reasons[reason] ?? texts.ended.closed(reason);
-    const here = reason === "replaced";
-    this.#banner.show({
-      kind: reason || "closed",
-      text,
-      action: here ? texts.ended.again : texts.ended.back,
-      onAction: () => (here ? this.#app.reopen() : (location.hash = "#/")),
-    });
+    const { text, way } = endingOf(reason, this.#end.reason);
+    this.#banner.show({ kind: reason || "closed", text, action: texts.ended[way], onAction: () => this.#goOn(way) });
     this.#banner.element.classList.add("closed");
-    this.#root.replaceChildren(this.#banner.element);
+    const page = endPage(this.#banner.element, way, this.#room.state.session);
+    this.#root.replaceChildren(page);
     this.#root.focus();
-    if (reason === "session_ended") this.#showStats();
+    if (reason === "session_ended") this.#showStats(page);
   }
 
-  async #showStats() {
+  /** @param {import("./ended.js").Way} way */
+  #goOn(way) {
+    if (way === "back") location.hash = "#/";
+    else if (way === "reload") location.reload();
+    else this.#app.reopen();
+  }
+
+  /** @param {HTMLElement} page */
+  async #showStats(page) {
     // Those who were never in it, or were removed, see no numbers.
     const stats = this.#end.stats ?? (await this.#app.api.sessionStats(this.#sessionId).catch(() => null))?.stats;
-    if (stats && this.#banner.element.isConnected) this.#banner.element.append(statsCard(stats));
+    if (stats) page.append(statsCard(stats));
   }
 
   #draw() {
@@ -173,15 +179,10 @@ class RoomView {
       const stage = h("div", { class: "stage-box" }, this.#tiles.element, this.#reactions.rain.element, this.#gifts.toasts);
       const foot = h("div", { class: "room-foot" },
         h("div", { class: "foot-start" }, this.#reactions.element, this.#gifts.element), this.#controls.element);
-      this.#root.replaceChildren(this.#head, this.#banner.element, h("div", { class: "room-body" }, stage, this.#side.element), foot);
+      this.#root.replaceChildren(this.#head.element, this.#banner.element, h("div", { class: "room-body" }, stage, this.#side.element), foot);
     }
     document.title = `${session.title} · Greenroom`;
-    setText(find(this.#head, "h1"), session.title);
-    setText(find(this.#head, ".by"), session.description ? `${session.host_name} · ${session.description}` : session.host_name);
-    setCount(find(this.#head, ".viewers"), session.viewer_count, texts.viewers(session.viewer_count));
-    setCount(find(this.#head, ".guests"), session.guest_count, texts.guestsOnStage(session.guest_count));
-    setText(find(this.#head, ".running"), texts.duration((Date.now() - Date.parse(session.started_at)) / 1000));
-    find(this.#head, ".locked").hidden = !session.settings.locked;
+    this.#head.render(session);
     this.#tiles.render();
     this.#side.render();
     this.#reactions.render();
@@ -229,50 +230,4 @@ class RoomView {
       this.#banner.tell(sentence(error));
     });
   }
-
-  async #share() {
-    try {
-      await navigator.clipboard.writeText(location.href);
-      this.#banner.tell(texts.room.copied);
-    } catch {
-      this.#banner.tell(texts.room.shareThis(location.href));
-    }
-  }
-}
-
-function createHead() {
-  return h("div", { class: "room-head" },
-    h("div", { class: "room-title" }, h("h1", {}), h("p", { class: "by muted" })),
-    h("div", { class: "room-facts" },
-      h("span", { class: "live" }, texts.live),
-      h("span", { class: "running muted" }),
-      h("span", { class: "locked", title: texts.lobby.locked, hidden: true }, icon("lock", texts.lobby.locked)),
-      createCount("viewers", "eye"),
-      createCount("guests", "people"),
-      h("button", { type: "button", class: "small with-icon", dataset: { testid: "share" } }, icon("link"), texts.room.copyLink)));
-}
-
-/**
- * @param {string} name
- * @param {string} picture
- */
-function createCount(name, picture) {
-  return h("span", { class: `count ${name}`, dataset: { testid: `${name}-count` } },
-    icon(picture), h("span", { class: "visually-hidden before" }), h("span", { class: "number" }), h("span", { class: "visually-hidden after" }));
-}
-
-/**
- * The words around the number are for those who don't see the picture.
- *
- * @param {HTMLElement} element
- * @param {number} count
- * @param {string} words with the number in them
- */
-function setCount(element, count, words) {
-  const number = count.toLocaleString(texts.language);
-  const [before, after = ""] = words.split(number);
-  setText(find(element, ".before"), before);
-  setText(find(element, ".number"), number);
-  setText(find(element, ".after"), after);
-  element.title = words;
 }

@@ -9,9 +9,10 @@ import { sentence, texts } from "./texts.js";
  * @param {import("./main.js").App} app
  * @param {HTMLElement} root
  * @param {boolean} invited whether a link to a session led here
+ * @param {string} [reason] code of the error that signed somebody out
  * @returns {import("./main.js").Dispose}
  */
-export function signInView(app, root, invited) {
+export function signInView(app, root, invited, reason = "") {
   const problem = h("p", { class: "problem", role: "alert", dataset: { testid: "sign-in-error" } });
   const card = h("section", { class: "card sign-in" });
 
@@ -67,5 +68,6 @@ export function signInView(app, root, invited) {
 
   root.replaceChildren(card);
   showForm("name");
+  problem.textContent = texts.errors[reason] ?? "";
   return () => {};
 }
