@@ -12,8 +12,8 @@ import { texts } from "./texts.js";
 /** @type {Switch[]} */
 const SWITCHES = ["allow_guests", "require_approval", "guest_audio_default", "guest_video_default", "enable_chat", "enable_gifts", "locked"];
 /** @type {Record<Limit, [number, number]>} */
-const LIMITS = { max_guests: [1, 20], max_participants: [1, 100_000] };
-const SLOW_MODES_S = [0, 5, 10, 30, 60, 300];
+export const LIMITS = { max_guests: [1, 20], max_participants: [1, 100_000] };
+export const SLOW_MODES_S = [0, 5, 10, 30, 60, 300];
 
 /** What the host may change while the session is live. Each change counts at once. */
 export class SettingsPanel {
