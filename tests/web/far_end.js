@@ -1,5 +1,6 @@
 () => {
   const publishing = new Map();
+  const tones = new Map();
   let receiving = null;
   let offers = 0;
 
@@ -49,6 +50,22 @@
 
     accept(sdp) {
       return receiving.pc.setRemoteDescription({ type: "answer", sdp });
+    },
+
+    /** A tone in place of what a section with sound has sent. */
+    async speak(mid, volume) {
+      const { sender } = receiving.pc.getTransceivers().find((transceiver) => transceiver.mid === mid);
+      if (!tones.has(sender)) {
+        const context = new AudioContext();
+        const oscillator = context.createOscillator();
+        const gain = context.createGain();
+        const output = context.createMediaStreamDestination();
+        oscillator.connect(gain).connect(output);
+        oscillator.start();
+        tones.set(sender, gain);
+        await sender.replaceTrack(output.stream.getAudioTracks()[0]);
+      }
+      tones.get(sender).gain.value = volume;
     },
 
     hangUp() {

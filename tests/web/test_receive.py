@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import pytest_asyncio
 from playwright.async_api import Page
 
 from tests.support.waiting import until
 from tests.web.fake_server import SESSION_ID, FakeServer
+from tests.web.sender import Sender
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -24,47 +23,7 @@ async (url) => {
   await room.connect(url, "the-token");
 }
 """
-DECODED = """
-async ([participantId, source]) => {
-  const received = room.receiver.find(participantId, source);
-  for (const report of (await received.receiver.getStats()).values()) {
-    if (report.type === "inbound-rtp") return report.framesDecoded ?? report.packetsReceived;
-  }
-  return 0;
-}
-"""
 HANA = [("p-hana", "microphone", "audio"), ("p-hana", "camera", "video")]
-
-
-class Sender:
-    """The server's side of the receive connection."""
-
-    def __init__(self, page: Page, server: FakeServer, far_end: Page) -> None:
-        self.page, self.server, self.far_end = page, server, far_end
-
-    async def offer(self, wanted: list[tuple[str, str, str]], new: list[str], fresh: bool = False) -> dict[str, Any]:
-        """Offer sections for `new` kinds and list `wanted` in the order of the sections. Returns the answer."""
-        offer = await self.far_end.evaluate("([kinds, fresh]) => farEnd.offer(kinds, fresh)", [new, fresh])
-        mids = offer.pop("mids")
-        tracks = [
-            {"mid": mid, "participant_id": who, "producer_id": f"{who}-{source}", "source": source, "kind": kind}
-            for mid, (who, source, kind) in zip(mids, wanted, strict=False)
-        ]
-        count = len(self.server.received["receive_answer"])
-        await self.server.push("receive_offer", tracks=tracks, **offer)
-        answer = await self.server.wait_for("receive_answer", count + 1)
-        assert (answer["connection_id"], answer["offer_id"]) == (offer["connection_id"], offer["offer_id"])
-        await self.far_end.evaluate("(sdp) => farEnd.accept(sdp)", answer["sdp"])
-        return answer
-
-    async def arrives(self, participant_id: str, source: str) -> None:
-        async def decoded() -> bool:
-            return int(await self.page.evaluate(DECODED, [participant_id, source])) > 5
-
-        await until(decoded, f"{source} of {participant_id} arrives")
-
-    async def events(self) -> list[str]:
-        return list(await self.page.evaluate("events.splice(0)"))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

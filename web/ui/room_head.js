@@ -20,9 +20,13 @@ export class RoomHead {
       createCount("guests", "people"),
       this.#share));
 
-  /** @param {import("./person_actions.js").Ui} ui */
-  constructor(ui) {
+  /**
+   * @param {import("./person_actions.js").Ui} ui
+   * @param {HTMLElement} statistics the button that opens them
+   */
+  constructor(ui, statistics) {
     this.#ui = ui;
+    this.#share.after(statistics);
   }
 
   /** @param {Session} session */

@@ -3,12 +3,17 @@ import { Banner } from "./banner.js";
 import { Controls } from "./controls.js";
 import { h } from "./dom.js";
 import { endPage, endingOf, statsCard } from "./ended.js";
+import { deviceSentence } from "./device_help.js";
 import { Gifts } from "./gifts.js";
 import { oncePerFrame } from "./once_per_frame.js";
+import { qualityExtra } from "./quality_mark.js";
 import { Reactions } from "./reactions.js";
 import { RoomHead } from "./room_head.js";
 import { Side } from "./side.js";
+import { speakingExtra } from "./speaking.js";
 import { StageMedia } from "./stage_media.js";
+import { StatisticsPanel } from "./statistics_panel.js";
+import { statisticsExtra } from "./statistics_tile.js";
 import { sentence, texts } from "./texts.js";
 import { Tiles } from "./tiles.js";
 
@@ -54,6 +59,7 @@ class RoomView {
   #end = {};
   #drawing = oncePerFrame(() => this.#draw());
   #clock = setInterval(this.#drawing.request, CLOCK_MS);
+  #statistics;
   #head;
   #waiting = h("p", { class: "joining muted", role: "status" }, texts.room.joining);
 
@@ -67,11 +73,13 @@ class RoomView {
     this.#root = root;
     this.#sessionId = sessionId;
     const attempt = (/** @type {Promise<unknown>} */ promise) => this.#attempt(promise);
-    this.#stage = new StageMedia(this.#room, app.media, (errors) => this.#devicesFailed(errors));
     /** @type {import("./person_actions.js").Ui} */
     const ui = { attempt, tell: (...notice) => this.#banner.tell(...notice) };
-    this.#tiles = new Tiles(this.#room, app.media, { ui, onBlocked: () => this.#soundBlocked() });
-    this.#head = new RoomHead(ui);
+    this.#stage = new StageMedia(this.#room, app.media, { ...ui, problem: (errors) => this.#devicesFailed(errors) });
+    const extras = [speakingExtra(this.#room), qualityExtra(this.#room), statisticsExtra(this.#room)];
+    this.#tiles = new Tiles(this.#room, app.media, { ui, onBlocked: () => this.#soundBlocked(), extras });
+    this.#statistics = new StatisticsPanel(this.#room);
+    this.#head = new RoomHead(ui, this.#statistics.button);
     this.#side = new Side(this.#room, sessionId, ui);
     this.#reactions = new Reactions(this.#room, attempt);
     this.#gifts = new Gifts(this.#room, ui, this.#reactions.rain);
@@ -105,6 +113,7 @@ class RoomView {
     this.#app.media.removeEventListener("change", this.#drawing.request);
     this.#stage.dispose();
     this.#tiles.dispose();
+    this.#statistics.close();
     this.#room.disconnect();
     /** @type {any} */ (window).greenroom = { room: null };
   }
@@ -146,6 +155,7 @@ class RoomView {
       return;
     }
     this.#app.media.stop();
+    this.#statistics.close();
     for (const kind of ["reconnecting", "devices", "autoplay", "notice"]) this.#banner.hide(kind);
     this.#over = true;
     const { text, way } = endingOf(reason, this.#end.reason);
@@ -195,8 +205,7 @@ class RoomView {
    * @param {string} to
    */
   #roleChanged(from, to) {
-    if (from === "viewer" && to === "guest") this.#banner.tell(texts.room.onStage);
-    else if (to === "cohost") this.#banner.tell(texts.room.nowCohost);
+    if (to === "cohost") this.#banner.tell(texts.room.nowCohost);
     else if (from === "cohost" && to === "guest") this.#banner.tell(texts.room.guestAgain);
     else if (from !== null && to === "viewer") this.#banner.tell(texts.room.viewerAgain);
   }
@@ -207,7 +216,7 @@ class RoomView {
       this.#banner.hide("devices");
       return;
     }
-    const text = errors.map(sentence).join(" ");
+    const text = errors.map(deviceSentence).join(" ");
     this.#banner.show({ kind: "devices", text, action: texts.room.tryAgain, onAction: () => this.#stage.open(this.#stage.usual) });
   }
 
