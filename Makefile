@@ -1,6 +1,7 @@
 # make run    start Greenroom on http://127.0.0.1:8080      (PORT, RTC_PORT, DATA_DIR)
 # make test   run every test                                (ARGS="-k name" for some of them)
-# make lint   ruff and mypy --strict
+# make lint   ruff, mypy --strict, and tsc --strict over the types in web/
+# make types  declarations (.d.ts) of web/lib, into build/types
 # make bench  load tests, written up in bench/RESULTS.md    (ARGS="--runs 1"; python -m bench.run --help)
 # make screenshots   the pictures of README, taken anew
 
@@ -10,19 +11,26 @@ PORT     ?= 8080
 RTC_PORT ?= 40000
 DATA_DIR ?= data
 BIN      := $(VENV)/bin
+NODE     := $(VENV)/node
+TSC      := $(NODE)/node_modules/.bin/tsc
 
-.PHONY: run test lint screenshots bench programs clean
+.PHONY: run test lint types screenshots bench programs clean
 
 run: $(VENV)/.installed
 	@exec $(BIN)/greenroom serve --port $(PORT) --rtc-port $(RTC_PORT) --data-dir "$(DATA_DIR)"
 
 test: $(VENV)/.installed-test programs
+	@$(MAKE) --silent $(NODE)/.installed || echo "Tests that use packages of npm are skipped." >&2
 	$(BIN)/python -m pytest -n 3 $(ARGS)
 
-lint: $(VENV)/.installed-test
+lint: $(VENV)/.installed-test $(NODE)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(TSC) --project .
+
+types: $(NODE)/.installed
+	$(TSC) --project tsconfig.types.json
 
 screenshots: $(VENV)/.installed-test programs
 	$(BIN)/python -m tests.support.screenshots docs/images
@@ -47,6 +55,9 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.installed-test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
 	@touch $(VENV)/.installed $@
+
+$(NODE)/.installed: tests/node/package.json | $(BIN)/python
+	@sh tests/install_node_packages.sh $(NODE)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
