@@ -12,6 +12,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from tests.support import node_packages
+
 WEB = Path(__file__).resolve().parents[2] / "web"
 EXAMPLES = WEB.parent / "docs/examples"
 POLICY = (
@@ -198,6 +200,7 @@ class FakeServer:
                 web.get("/live/sessions/{session_id}/{name}", self._about_session),
                 web.get("/ws/live/{session_id}", self._websocket),
                 web.get("/", self._page),
+                web.get("/examples/react/{name}", self._react),
                 web.static("/examples/lib", WEB / "lib"),
                 web.static("/examples", EXAMPLES),
                 web.static("/", WEB),
@@ -273,6 +276,10 @@ class FakeServer:
     async def _about_session(self, request: web.Request) -> web.Response:
         answer = self.rest[request.match_info["name"]](dict(request.query))
         return web.json_response(await answer if isinstance(answer, Awaitable) else answer)
+
+    async def _react(self, request: web.Request) -> web.Response:
+        source = node_packages.react_module(request.match_info["name"])
+        return web.Response(text=source, content_type="text/javascript")
 
     async def _page(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(WEB / "index.html")

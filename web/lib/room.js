@@ -111,8 +111,8 @@ export class Room extends Verbs {
     return new Promise((resolve, reject) => {
       this.#signaling.addEventListener("welcome", (event) => resolve(detailOf(event)), { once: true });
       this.#signaling.addEventListener("status", (event) => {
-        const { status, reason = "closed" } = /** @type {StatusDetail} */ (detailOf(event));
-        if (status === "closed") reject(new GreenroomError(reason, "The server closed the connection."));
+        const { status, reason = "closed", message = "The server closed the connection." } = /** @type {StatusDetail} */ (detailOf(event));
+        if (status === "closed") reject(new GreenroomError(reason, message));
       });
       this.#signaling.open(url, token);
     });

@@ -4,7 +4,7 @@ import { GreenroomError } from "./errors.js";
  * @typedef {import("./types.js").Message} Message
  * @typedef {import("./types.js").Welcome} Welcome
  * @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "closed"} Status
- * @typedef {{status: Status, code?: number, reason?: string, retryInMs?: number}} StatusDetail
+ * @typedef {{status: Status, code?: number, reason?: string, message?: string, retryInMs?: number}} StatusDetail
  * @typedef {{resolve: (reply: any) => void, reject: (error: Error) => void, timer: ReturnType<typeof setTimeout>}} Pending
  */
 
@@ -191,7 +191,7 @@ export class Signaling extends EventTarget {
    */
   #refused(socket, error) {
     if (PASSING_ERRORS.has(error.code)) this.#drop(socket, error.code, (error.retry_after_s ?? 0) * 1000);
-    else this.#finish({ status: "closed", code: 4000, reason: error.code });
+    else this.#finish({ status: "closed", code: 4000, reason: error.code, message: error.message });
   }
 
   /** @param {Message} message */
