@@ -53,6 +53,7 @@ export class Controls {
       controls.push(this.#microphone());
       if (session.session_type === "camera" || this.#media.get("camera")) controls.push(this.#camera());
       if (session.session_type !== "audio" && canShareScreen()) controls.push(this.#screen());
+      controls.push({ id: "device-settings", icon: "sliders", text: texts.devices.open, label: texts.devices.openLabel, act: () => this.#stage.openSettings() });
     }
     if (you.role === "guest" || you.role === "cohost") {
       controls.push({ id: "leave-stage", icon: "down", text: texts.controls.leaveStage, label: texts.controls.leaveStage, act: () => this.#attempt(this.#room.leaveStage()) });

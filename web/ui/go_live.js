@@ -1,11 +1,13 @@
 import { errorCode } from "../lib/index.js";
-import { h, initials } from "./dom.js";
+import { DevicePanel } from "./device_panel.js";
+import { isChangeOfMind } from "./device_help.js";
+import { h } from "./dom.js";
+import { LiveSettings } from "./live_settings.js";
 import { devicesFor } from "./local_media.js";
 import { sentence, texts } from "./texts.js";
 
 /**
  * @typedef {import("../lib/types.js").SessionType} SessionType
- * @typedef {import("../lib/types.js").Source} Source
  */
 
 /**
@@ -17,16 +19,9 @@ import { sentence, texts } from "./texts.js";
  */
 export function goLiveView(app, root) {
   const { media } = app;
-  const name = app.identity?.name ?? "";
+  const panel = new DevicePanel(media, app.identity?.name ?? "");
   let kept = false;
-  let gone = false;
 
-  const video = h("video", { autoplay: true, playsinline: true, muted: true, dataset: { testid: "preview" } });
-  video.muted = true;
-  const avatar = h("span", { class: "avatar", "aria-hidden": "true" }, initials(name));
-  const deviceStatus = h("p", { class: "device-status", role: "status", dataset: { testid: "device-status" } });
-  const retry = h("button", { type: "button", onClick: () => openDevices() }, texts.goLive.tryAgain);
-  const without = h("button", { type: "button", class: "quiet", onClick: goOnWithout }, texts.goLive.goOnWithout);
   const choose = h("button", { type: "button", dataset: { testid: "choose-screen" }, onClick: chooseScreen }, texts.goLive.chooseScreen);
   const problem = h("p", { class: "problem", role: "alert", dataset: { testid: "go-live-error" } });
   const start = h("button", { type: "submit", class: "primary wide", dataset: { testid: "start-live" } }, texts.goLive.start);
@@ -45,6 +40,8 @@ export function goLiveView(app, root) {
   const allowGuests = checkbox("allow-guests", texts.goLive.allowGuests, texts.goLive.allowGuestsHint, guestsChanged);
   const approval = checkbox("require-approval", texts.goLive.requireApproval, texts.goLive.requireApprovalHint);
 
+  const more = new LiveSettings();
+
   const form = h("form", { class: "card", dataset: { testid: "go-live-form" }, onSubmit: submit },
     h("h1", {}, texts.goLive.title),
     h("div", { class: "field" }, h("label", { for: "title" }, texts.goLive.name), title),
@@ -52,17 +49,13 @@ export function goLiveView(app, root) {
     h("fieldset", { class: "field" }, h("legend", {}, texts.goLive.type), h("div", { class: "segments" }, ...types)),
     allowGuests.row,
     approval.row,
+    more.element,
     problem,
     start);
 
-  const preview = h("section", { class: "preview", "aria-label": texts.goLive.preview },
-    h("div", { class: "preview-frame" }, avatar, video),
-    deviceStatus,
-    h("div", { class: "preview-actions" }, choose, retry, without));
-
-  root.replaceChildren(h("div", { class: "go-live" }, preview, form));
+  panel.actions.prepend(choose);
+  root.replaceChildren(h("div", { class: "go-live" }, panel.element, form));
   media.declined.clear();
-  media.addEventListener("change", render);
   typeChanged();
   title.focus();
 
@@ -75,60 +68,21 @@ export function goLiveView(app, root) {
     const type = sessionType();
     if (type !== "screen") media.stop("screen", "screen_audio");
     if (type !== "camera") media.stop("camera");
-    openDevices();
-  }
-
-  async function openDevices() {
-    retry.hidden = without.hidden = true;
-    deviceStatus.className = "device-status";
-    deviceStatus.textContent = texts.goLive.asking;
-    const wanted = devicesFor(sessionType());
-    const errors = await media.open(wanted);
-    if (gone) return media.stop();
-    if (sessionType() !== "camera") media.stop("camera");
-    showDevices(errors);
-  }
-
-  /** @param {Error[]} errors */
-  function showDevices(errors) {
-    retry.hidden = without.hidden = errors.length === 0;
-    deviceStatus.classList.toggle("problem", errors.length > 0);
-    deviceStatus.textContent = errors.length ? errors.map(sentence).join(" ") : openSources();
-    render();
-  }
-
-  function openSources() {
-    const open = [...media.tracks.keys()].map((source) => texts.sources[source]);
-    return open.length ? texts.goLive.ready(open.join(", ")) : "";
-  }
-
-  function goOnWithout() {
-    for (const source of devicesFor(sessionType())) if (!media.get(source)) media.declined.add(source);
-    showDevices([]);
-    if (!deviceStatus.textContent) deviceStatus.textContent = texts.goLive.withoutDevices;
-    title.focus();
+    choose.hidden = type !== "screen";
+    panel.open(devicesFor(type));
   }
 
   async function chooseScreen() {
     try {
       await media.openScreen();
-      showDevices([]);
     } catch (error) {
-      deviceStatus.textContent = sentence(error);
+      if (!isChangeOfMind(error)) panel.tell(error);
     }
-  }
-
-  function render() {
-    choose.hidden = sessionType() !== "screen";
-    const track = media.get("screen") ?? media.get("camera");
-    const shown = /** @type {MediaStream | null} */ (video.srcObject)?.getVideoTracks()[0] ?? null;
-    if (shown !== track) video.srcObject = track && new MediaStream([track]);
-    video.hidden = !track;
-    video.classList.toggle("mirrored", track !== null && track === media.get("camera"));
   }
 
   function guestsChanged() {
     approval.input.disabled = !allowGuests.input.checked;
+    more.setGuestsAllowed(allowGuests.input.checked);
   }
 
   /** @param {SubmitEvent} event */
@@ -143,6 +97,7 @@ export function goLiveView(app, root) {
         session_type: sessionType(),
         allow_guests: allowGuests.input.checked,
         require_approval: approval.input.checked,
+        ...more.values(),
       });
       for (const source of devicesFor(sessionType())) if (!media.get(source)) media.declined.add(source);
       enter(session.id);
@@ -167,9 +122,7 @@ export function goLiveView(app, root) {
   }
 
   return () => {
-    gone = !kept;
-    media.removeEventListener("change", render);
-    video.srcObject = null;
+    panel.dispose();
     if (!kept) media.stop();
   };
 }

@@ -1,9 +1,9 @@
 import { JoinToken, Room, errorCode, isJoinToken } from "../lib/index.js";
 import { Banner } from "./banner.js";
 import { Controls } from "./controls.js";
+import { deviceSentence } from "./device_help.js";
 import { h } from "./dom.js";
 import { endPage, endingOf, statsCard } from "./ended.js";
-import { deviceSentence } from "./device_help.js";
 import { Gifts } from "./gifts.js";
 import { oncePerFrame } from "./once_per_frame.js";
 import { qualityExtra } from "./quality_mark.js";

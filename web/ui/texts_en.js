@@ -146,7 +146,6 @@ export const english = {
 
   goLive: {
     title: "Go live",
-    preview: "Preview",
     name: "Title",
     namePlaceholder: "What is it about?",
     description: "Description",
@@ -158,13 +157,51 @@ export const english = {
     requireApprovalHint: "You let each guest in yourself.",
     more: "More settings",
     start: "Start session",
-    tryAgain: "Try again",
-    goOnWithout: "Continue without",
     chooseScreen: "Choose what to share",
+    toYourSession: "Go to your session",
+  },
+
+  devices: {
+    open: "Devices",
+    openLabel: "Choose camera, microphone and speaker",
+    title: "Camera, microphone and speaker",
+    done: "Done",
+    preview: "Preview and devices",
+    kinds: { camera: "Camera", microphone: "Microphone", speaker: "Speaker" },
+    numbered: (/** @type {string} */ kind, /** @type {number} */ number) => `${kind} ${number}`,
+    standard: "Chosen by the browser",
+    none: { camera: "No camera found", microphone: "No microphone found", speaker: "No speaker found" },
+    level: "Loudness of the microphone",
+    test: "Test",
+    testLabel: "Play a sound at the speaker",
+    sound: "Sound of the microphone",
+    processing: { noiseSuppression: "Noise suppression", echoCancellation: "Echo cancellation", autoGainControl: "Automatic volume" },
     asking: "Asking for your devices…",
     ready: (/** @type {string} */ devices) => `Ready: ${devices}`,
-    withoutDevices: "You go live without camera and microphone.",
-    toYourSession: "Go to your session",
+    off: (/** @type {string} */ devices) => `Off: ${devices}`,
+    tryAgain: "Try again",
+    goOnWithout: "Continue without",
+    screenSilent: "Your screen is shared, without sound.",
+    unplugged: (/** @type {string} */ device) => `${device} is not there any more.`,
+    replaced: (/** @type {string} */ device, /** @type {string} */ other) => `${device} is not there any more. You go on with ${other}.`,
+    /** What an error is about. */
+    names: { camera: "Camera", microphone: "Microphone", camera_and_microphone: "Camera and microphone", screen: "Screen" },
+    /** By the code of an error. @type {Record<string, (device: string) => string>} */
+    problems: {
+      device_denied: (device) => `${device}: access is not allowed. Allow it with the sign beside the page's address, then try again.`,
+      device_denied_by_system: (device) => `${device}: access is not allowed by the operating system. Allow this browser in its privacy settings, then try again.`,
+      device_not_found: (device) => `${device}: none was found. Plug one in, then try again.`,
+      device_busy: (device) => `${device}: another application is using it. Close that one, or choose another device, then try again.`,
+      device_unsupported: (device) => `${device}: it can be used on https:// pages only.`,
+      device_failed: (device) => `${device}: it could not be started. Unplug it, plug it in again, then try again.`,
+    },
+  },
+
+  greenRoom: {
+    title: "Get ready",
+    hint: "You are let on stage. Nobody sees or hears you yet, and the stage is silent here until you go on.",
+    go: "Go on stage",
+    notNow: "Not now",
   },
 
   room: {
@@ -269,7 +306,7 @@ export const english = {
     waiting: "Waiting for the host to let you in…",
     cancel: "Cancel request",
     invited: "You are invited on stage",
-    invitedHint: "The host would like to see and hear you. Your camera and microphone go on when you accept.",
+    invitedHint: "The host would like to see and hear you. You see yourself first, and choose when to go on.",
     accept: "Accept",
     decline: "Decline",
   },
