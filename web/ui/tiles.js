@@ -122,6 +122,7 @@ export class Tiles {
       menu: (opened) => this.#menu(opened),
       extras: this.#extras,
     });
+    if (!wanted.own) this.#local.output.attach(tile.video);
     this.#tiles.set(wanted.key, tile);
     this.#visibility.add(tile);
     return tile.element;
