@@ -127,7 +127,7 @@ async def test_a_message_that_the_welcome_brings_is_not_sent_again(room: Page, s
     server.cut()
     await until(lambda: room.evaluate("room.state.chat.drafts.length === 0"), "it is known to be stored")
     assert (await chat(room))["texts"][-1] == "Stored"
-    await room.evaluate("room.stats()")
+    await room.evaluate("room.serverStatistics()")
     assert len(server.received["send_message"]) == 1
 
 

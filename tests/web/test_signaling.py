@@ -76,6 +76,32 @@ async def test_a_lost_socket_comes_back_with_the_resume_token(page: Page, server
     assert await statuses(page) == ["connecting", "connected", "reconnecting", "connected"]
 
 
+@pytest.mark.parametrize("browser_name", ["chromium", "firefox"])
+async def test_a_lost_network_is_noticed_at_once_and_so_is_its_return(page: Page, server: FakeServer) -> None:
+    await open_room(page, server, retryMs=60_000, retryMaxMs=60_000)
+    await page.evaluate("outcome")
+    await page.context.set_offline(True)
+    await until(lambda: has_status(page, "reconnecting"), "the lost network is noticed", timeout=3)
+    assert len(server.received["hello"]) == 1
+    await page.context.set_offline(False)
+    hello = await server.wait_for("hello", 2)
+    assert hello["resume"] == "resume-1"
+    await until(lambda: has_status(page, "connected"), "connected again")
+
+
+async def test_an_attempt_begun_without_a_network_is_not_waited_for(page: Page, server: FakeServer) -> None:
+    """The second attempt never gets an answer; the third begins as soon as there is a network again."""
+    await open_room(page, server)
+    await page.evaluate("outcome")
+    server.hello_answer = {"type": "not_yet"}
+    server.cut()
+    await server.wait_for("hello", 2)
+    server.hello_answer = None
+    await page.evaluate("() => { dispatchEvent(new Event('online')); }")
+    await server.wait_for("hello", 3)
+    await until(lambda: has_status(page, "connected"), "connected again")
+
+
 async def has_status(page: Page, status: str) -> bool:
     return (await last_status(page))["status"] == status
 
@@ -84,7 +110,7 @@ async def test_requests_under_way_fail_when_the_socket_is_lost(page: Page, serve
     await open_room(page, server)
     await page.evaluate("outcome")
     server.silent = True
-    await page.evaluate("() => { window.asked = room.stats().catch((error) => error.code); }")
+    await page.evaluate("() => { window.asked = room.serverStatistics().catch((error) => error.code); }")
     await server.wait_for("get_stats")
     server.cut()
     assert await page.evaluate("asked") == "connection_lost"

@@ -1,4 +1,21 @@
-/** The browser side of Greenroom without a page: what an application imports. docs/LIBRARY.md describes it. */
+/**
+ * The browser side of Greenroom without a page: what an application imports. docs/LIBRARY.md describes it.
+ *
+ * @typedef {import("./chat_log.js").ChatLog} ChatLog
+ * @typedef {import("./chat_log.js").Draft} Draft
+ * @typedef {import("./events.js").RoomEvents} RoomEvents
+ * @typedef {import("./receive.js").ReceivedTrack} ReceivedTrack
+ * @typedef {import("./state.js").RoomState} RoomState
+ * @typedef {import("./statistics_digest.js").RoomStatistics} RoomStatistics
+ * @typedef {import("./statistics_digest.js").SourceStatistics} SourceStatistics
+ * @typedef {import("./types.js").ChatMessage} ChatMessage
+ * @typedef {import("./types.js").Gift} Gift
+ * @typedef {import("./types.js").GuestRequest} GuestRequest
+ * @typedef {import("./types.js").Participant} Participant
+ * @typedef {import("./types.js").Session} Session
+ * @typedef {import("./types.js").SessionSettings} SessionSettings
+ * @typedef {import("./types.js").Source} Source
+ */
 export { Api } from "./api.js";
 export { listDevices, openCamera, openCameraAndMicrophone, openMicrophone, openScreen, watchDevices } from "./devices.js";
 export { GreenroomError, errorCode } from "./errors.js";

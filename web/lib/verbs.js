@@ -248,8 +248,8 @@ export class Verbs extends /** @type {RoomTarget} */ (EventTarget) {
     return this.request("end");
   }
 
-  /** What the server counts of the own two connections. */
-  stats() {
+  /** @returns {Promise<{connections: any[]}>} what the server counts of the own two connections, as in docs/API.md */
+  serverStatistics() {
     return this.request("get_stats");
   }
 
