@@ -41,7 +41,9 @@ async def test_security_headers(api):
     for path in ("/", "/ui/main.js", "/nothing", "/healthz"):
         response, _ = await get(api, path)
         policy = response.headers["Content-Security-Policy"]
-        assert "default-src 'self'" in policy
+        assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
+        assert "style-src 'self';" in policy
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
         assert response.headers["X-Content-Type-Options"] == "nosniff"

@@ -12,14 +12,12 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from control_api.http.security_headers import SECURITY_HEADERS
 from tests.support import node_packages
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 EXAMPLES = WEB.parent / "docs/examples"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+POLICY = SECURITY_HEADERS["Content-Security-Policy"]
 SESSION_ID = "5e55109a-0000-4000-8000-000000000001"
 JOINED_AT = "2026-01-01T12:00:00Z"
 

@@ -12,9 +12,11 @@ let path = [];
 export function keepFocus() {
   document.addEventListener("focusin", ({ target }) => (path = pathOf(/** @type {Element} */ (target))));
   document.addEventListener("focusout", ({ target }) => {
-    // Somebody clicked beside everything: that is no loss. What goes away is usable no more when this runs.
     queueMicrotask(() => {
-      if (target === path[0] && isNowhere() && isUsable(path[0])) path = [];
+      if (target !== path[0] || !isNowhere()) return;
+      // Somebody clicked beside everything: that is no loss. What goes away is usable no more when this runs.
+      if (isUsable(path[0])) path = [];
+      else restore();
     });
   });
   const changes = new MutationObserver(restore);
