@@ -244,6 +244,15 @@ export const german = {
   tiles: {
     screenOf: (name) => `Bildschirm von ${name}`,
     lost: "Verbindung verloren",
+    menu: (name) => `Kachel von ${name}`,
+    pin: "Anheften: groß zeigen",
+    pinned: "Angeheftet",
+    release: "Bei den anderen zeigen",
+    fullScreen: "Ganzer Bildschirm",
+    leaveFullScreen: "Ganzen Bildschirm verlassen",
+    pictureInPicture: "Bild im Bild",
+    leavePictureInPicture: "Bild im Bild verlassen",
+    notPossible: "Dein Browser erlaubt das gerade nicht.",
     off: { mic_off: "Mikrofon aus", camera_off: "Kamera aus" },
     offByHost: { mic_off: "Mikrofon vom Host ausgeschaltet", camera_off: "Kamera vom Host ausgeschaltet" },
   },
@@ -276,6 +285,36 @@ export const german = {
     source: "Quelle",
     kbps: (/** @type {string} */ value) => `${value} kbit/s`,
     mbps: (/** @type {string} */ value) => `${value} Mbit/s`,
+  },
+
+  quality: {
+    own: { good: "Deine Verbindung ist gut", fair: "Deine Verbindung schwankt", poor: "Deine Verbindung ist schlecht" },
+    others: { good: "Gute Verbindung", fair: "Schwankende Verbindung", poor: "Schlechte Verbindung" },
+  },
+
+  statistics: {
+    title: "Verbindung in Zahlen",
+    hide: "Zahlen ausblenden",
+    copy: "Als Text kopieren",
+    copied: "Kopiert",
+    table: "Was gesendet und empfangen wird",
+    sourceOf: (name, source) => `${name}, ${source}`,
+    inAll: {
+      up: "Hinauf",
+      down: "Herunter",
+      rtt: "Hin und zurück",
+      lossUp: "Verloren hinauf",
+      lossDown: "Verloren herunter",
+      available: "Sendbar wären",
+      way: "Weg",
+      server: "Ort des Servers",
+    },
+    way: (candidate, protocol) => `${candidate}, ${protocol}`,
+    candidates: { host: "direkt", srflx: "direkt, hinter einem Router", prflx: "direkt, hinter einem Router", relay: "über ein Relais" },
+    ofSource: { codec: "Codec", resolution: "Auflösung", frames: "Bilder/s", bitrate: "Datenrate", loss: "Verlust", jitter: "Schwankung" },
+    source: "Quelle",
+    kbps: (value) => `${value} kbit/s`,
+    mbps: (value) => `${value} Mbit/s`,
   },
 
   controls: {
