@@ -10,6 +10,7 @@ import { texts } from "./texts.js";
 
 const QUANTITIES = [1, 5, 10, 50];
 const TOAST_MS = 5_000;
+const SLOW_MS = 1_200;
 /** The stage is there to see people. */
 const MAX_TOASTS = 3;
 /** Glyphs that float up for one gift, at most. */
@@ -66,11 +67,25 @@ export class Gifts {
       event.preventDefault();
       const gift = chosen();
       dialog.hidePopover();
-      if (gift) this.#ui.attempt(this.#room.sendGift(gift.id, Number(quantity.value)));
+      if (gift) this.#send(gift.id, Number(quantity.value));
     } }, h("div", { class: "gift-choices" }, ...choices), h("div", { class: "gift-send" }, quantity, send));
-    const dialog = h("div", { class: "menu gift-dialog", popover: "auto", role: "dialog", "aria-label": texts.gifts.give }, form);
+    const content = catalogue.length ? form : h("p", { class: "muted" }, texts.gifts.empty);
+    const dialog = h("div", { class: "menu gift-dialog", popover: "auto", role: "dialog", "aria-label": texts.gifts.give }, content);
     showTotal();
     return dialog;
+  }
+
+  /**
+   * @param {string} id
+   * @param {number} quantity
+   */
+  async #send(id, quantity) {
+    // Asking for the money takes as long as it takes. Nobody should give twice because nothing seems to happen.
+    const slow = setTimeout(() => this.#ui.tell(texts.gifts.sending), SLOW_MS);
+    const done = this.#room.sendGift(id, quantity);
+    this.#ui.attempt(done);
+    await done.catch(() => {});
+    clearTimeout(slow);
   }
 
   /** @param {Gift} gift */
