@@ -287,36 +287,6 @@ export const german = {
     mbps: (/** @type {string} */ value) => `${value} Mbit/s`,
   },
 
-  quality: {
-    own: { good: "Deine Verbindung ist gut", fair: "Deine Verbindung schwankt", poor: "Deine Verbindung ist schlecht" },
-    others: { good: "Gute Verbindung", fair: "Schwankende Verbindung", poor: "Schlechte Verbindung" },
-  },
-
-  statistics: {
-    title: "Verbindung in Zahlen",
-    hide: "Zahlen ausblenden",
-    copy: "Als Text kopieren",
-    copied: "Kopiert",
-    table: "Was gesendet und empfangen wird",
-    sourceOf: (name, source) => `${name}, ${source}`,
-    inAll: {
-      up: "Hinauf",
-      down: "Herunter",
-      rtt: "Hin und zurück",
-      lossUp: "Verloren hinauf",
-      lossDown: "Verloren herunter",
-      available: "Sendbar wären",
-      way: "Weg",
-      server: "Ort des Servers",
-    },
-    way: (candidate, protocol) => `${candidate}, ${protocol}`,
-    candidates: { host: "direkt", srflx: "direkt, hinter einem Router", prflx: "direkt, hinter einem Router", relay: "über ein Relais" },
-    ofSource: { codec: "Codec", resolution: "Auflösung", frames: "Bilder/s", bitrate: "Datenrate", loss: "Verlust", jitter: "Schwankung" },
-    source: "Quelle",
-    kbps: (value) => `${value} kbit/s`,
-    mbps: (value) => `${value} Mbit/s`,
-  },
-
   controls: {
     label: "Steuerung",
     microphone: { text: "Mikro", off: "Mikrofon stummschalten", on: "Mikrofon einschalten", locked: "Mikrofon vom Host ausgeschaltet" },
