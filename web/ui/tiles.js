@@ -196,7 +196,8 @@ export class Tiles {
     const element = /** @type {Element} */ (target);
     const key = /** @type {HTMLElement | null} */ (element.closest(".tile"))?.dataset.key;
     if (!key || element.closest("button, a, .tile-panel")) return;
-    if (this.#large === key) this.#release(key);
+    if (document.fullscreenElement) document.exitFullscreen();
+    else if (this.#large === key) this.#release(key);
     else this.#pin(key);
   }
 
