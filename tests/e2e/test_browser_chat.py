@@ -72,6 +72,7 @@ async def test_invited_silenced_banned_and_let_in_again(crew: Crew, chromium: Br
     guest_id = await guest.own_id()
     await host.manage(guest_id, "invite")
     await guest.by_id("accept-invitation").click()
+    await guest.go_on_stage()
     await host.sees(guest_id, timeout=40)
 
     await host.manage(guest_id, "silence")

@@ -22,6 +22,7 @@ async def test_firefox_watches_and_comes_on_stage(crew: Crew, chromium: Browser,
 
     await fox.ask_to_join("From Firefox")
     await host.approve("Felix Fox")
+    await fox.go_on_stage()
     fox_id = await fox.own_id()
     await host.sees(fox_id, timeout=40, textured=False)
     await host.hears(fox_id)

@@ -15,7 +15,7 @@ from .waiting import until
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
-    "--use-fake-device-for-media-stream",
+    "--use-fake-device-for-media-stream=device-count=2",
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
@@ -215,6 +215,10 @@ class Person:
     async def ask_to_join(self, message: str = "") -> None:
         await self.by_id("ask-message").fill(message)
         await self.by_id("ask-to-join").click()
+
+    async def go_on_stage(self) -> None:
+        """Through the green room, which opens when the person is let on stage."""
+        await self.by_id("go-on-stage").click()
 
     async def request_of(self, name: str) -> Locator:
         """The host's line about a request."""

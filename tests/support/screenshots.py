@@ -115,6 +115,7 @@ async def _scene(arrive: Callable[[str], Awaitable[Person]], target: Path) -> No
     await guest.watch(session_id)
     await guest.ask_to_join("I built the thing you talk about")
     await host.approve("Gustavo")
+    await guest.go_on_stage()
     viewer = await arrive("Ines")
     await viewer.watch(session_id)
     guest_id = await guest.own_id()
