@@ -35,16 +35,18 @@ class Origins:
     async def cors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer preflights of allowed origins, and let their pages read the answers."""
         origin = request.headers.get(hdrs.ORIGIN)
-        if origin is None or origin not in self._allowed:
-            return await handler(request)
-        if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
+        allowed = origin in self._allowed
+        if allowed and request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
             response: web.StreamResponse = web.Response(status=204, headers=_CORS_HEADERS)
         else:
             response = await handler(request)
-        if not response.prepared:
+        if response.prepared or not self._allowed:
+            return response
+        # Always: what a browser has cached for the server's own page is no answer for that of another origin.
+        response.headers[hdrs.VARY] = hdrs.ORIGIN
+        if origin is not None and allowed:
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
             response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED_HEADERS
-            response.headers[hdrs.VARY] = hdrs.ORIGIN
         return response
 
 

@@ -398,6 +398,16 @@ async def test_pages_of_allowed_origins_may_call(served, host):
                 assert response.headers["Vary"] == "Origin"
 
 
+async def test_pages_of_allowed_origins_may_import_the_library(served):
+    async with aiohttp.ClientSession(served.url) as http:
+        async with http.get("/ui/main.js", headers={"Origin": "https://friend.example"}) as response:
+            assert response.status == 200
+            assert response.headers["Access-Control-Allow-Origin"] == "https://friend.example"
+        async with http.get("/ui/main.js") as response:
+            assert response.headers["Vary"] == "Origin", "a cached copy of the own page is no answer for other pages"
+            assert "Access-Control-Allow-Origin" not in response.headers
+
+
 async def test_pages_of_other_origins_may_not_read(served, host):
     for origin in ("https://evil.example", "null", "https://friend.example.evil.example"):
         headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
