@@ -13,7 +13,7 @@ import { GreenroomError } from "./errors.js";
  * @typedef {{id: string, name: string}} Device `name` is empty until the user has allowed a device of its kind, and so is `id` in most browsers
  * @typedef {{cameras: Device[], microphones: Device[], speakers: Device[]}} Devices
  *
- * @typedef {"camera" | "microphone" | "camera_and_microphone" | "screen"} DeviceKind
+ * @typedef {"camera" | "microphone" | "camera_and_microphone" | "screen" | "speaker"} DeviceKind
  */
 
 /** What a camera is asked for; a browser gives the nearest that it has. */
@@ -93,6 +93,21 @@ export async function listDevices() {
   return { cameras: ofKind("videoinput"), microphones: ofKind("audioinput"), speakers: ofKind("audiooutput") };
 }
 
+/** Whether the browser has a dialog of its own for speakers. Firefox does, and lists few of them before. */
+export function asksForSpeaker() {
+  return "selectAudioOutput" in (navigator.mediaDevices ?? {});
+}
+
+/**
+ * Has the browser ask which speaker to use. Must be called from a click.
+ *
+ * @returns {Promise<Device>} errors as in `openCamera`; a user who thought better of it is `device_denied` too
+ */
+export async function askForSpeaker() {
+  const { deviceId, label } = await capture("speaker", (devices) => /** @type {any} */ (devices).selectAudioOutput());
+  return { id: deviceId, name: label };
+}
+
 /**
  * @param {() => void} listener a device came or went
  * @returns {() => void} ends it
@@ -119,8 +134,9 @@ function exactly(deviceId) {
 }
 
 /**
+ * @template Opened
  * @param {DeviceKind} device
- * @param {(devices: MediaDevices) => Promise<MediaStream>} open
+ * @param {(devices: MediaDevices) => Promise<Opened>} open
  */
 async function capture(device, open) {
   const words = device.replaceAll("_", " ");

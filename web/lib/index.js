@@ -17,7 +17,7 @@
  * @typedef {import("./types.js").Source} Source
  */
 export { Api } from "./api.js";
-export { listDevices, openCamera, openCameraAndMicrophone, openMicrophone, openScreen, watchDevices } from "./devices.js";
+export { askForSpeaker, asksForSpeaker, listDevices, openCamera, openCameraAndMicrophone, openMicrophone, openScreen, watchDevices } from "./devices.js";
 export { GreenroomError, errorCode } from "./errors.js";
 export { join } from "./join.js";
 export { JoinToken, isJoinToken } from "./join_token.js";

@@ -1,3 +1,4 @@
+import { asksForSpeaker } from "../lib/index.js";
 import { PROCESSING } from "./device_choices.js";
 import { DeviceMeter } from "./device_meter.js";
 import { SoundOutput } from "./device_output.js";
@@ -33,7 +34,11 @@ export class DeviceFields {
       onClick: () => this.#attempt(this.#media.output.test()),
     }, texts.devices.test);
     this.#microphone.append(this.#meter.element);
-    this.#speaker.append(test);
+    const ask = h("button", {
+      type: "button", class: "small", "aria-label": texts.devices.otherSpeakerLabel, dataset: { testid: "ask-speaker" }, hidden: !asksForSpeaker(),
+      onClick: () => this.#attempt(this.#media.askForSpeaker()),
+    }, texts.devices.otherSpeaker);
+    this.#speaker.append(h("div", { class: "device-buttons" }, ask, test));
     this.#sound = h("details", { class: "device-sound", dataset: { testid: "device-sound" } },
       h("summary", {}, texts.devices.sound), ...PROCESSING.map((name) => this.#switch(name)));
     this.element = h("div", { class: "device-fields" }, this.#camera, this.#microphone, this.#speaker, this.#sound);
@@ -48,7 +53,7 @@ export class DeviceFields {
     const { devices, choices, output } = this.#media;
     this.#camera.hidden = !wanted.includes("camera");
     this.#microphone.hidden = this.#sound.hidden = !wanted.includes("microphone");
-    this.#speaker.hidden = !SoundOutput.supported || !devices.speakers.some(({ id }) => id);
+    this.#speaker.hidden = !SoundOutput.supported || !(asksForSpeaker() || devices.speakers.some(({ id }) => id));
     fill(this.#camera, "camera", devices.cameras, this.#usedId("camera"));
     fill(this.#microphone, "microphone", devices.microphones, this.#usedId("microphone"));
     fill(this.#speaker, "speaker", devices.speakers, output.current);

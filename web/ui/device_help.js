@@ -14,11 +14,11 @@ export function deviceSentence(error) {
 
 /**
  * @param {unknown} error
- * @returns {boolean} whether the user thought better of sharing a screen, which needs no words
+ * @returns {boolean} whether the user thought better of sharing a screen or of another speaker, which needs no words
  */
 export function isChangeOfMind(error) {
   const { device, system } = detailsOf(error);
-  return errorCode(error) === "device_denied" && device === "screen" && !system;
+  return errorCode(error) === "device_denied" && (device === "screen" || device === "speaker") && !system;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { LevelMeter } from "../lib/level_meter.js";
+import { LevelMeter } from "../lib/index.js";
 import { h, setAttribute } from "./dom.js";
 import { texts } from "./texts.js";
 

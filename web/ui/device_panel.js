@@ -1,4 +1,4 @@
-import { deviceSentence } from "./device_help.js";
+import { deviceSentence, isChangeOfMind } from "./device_help.js";
 import { DeviceFields } from "./device_fields.js";
 import { h, icon, initials, setAttribute, setText } from "./dom.js";
 import { texts } from "./texts.js";
@@ -85,7 +85,7 @@ export class DevicePanel {
 
   /** Shows why something that the panel does not do itself went wrong. @param {unknown} error */
   tell(error) {
-    this.#notice = deviceSentence(error);
+    if (!isChangeOfMind(error)) this.#notice = deviceSentence(error);
     this.#draw();
   }
 

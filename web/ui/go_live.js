@@ -1,6 +1,5 @@
 import { errorCode } from "../lib/index.js";
 import { DevicePanel } from "./device_panel.js";
-import { isChangeOfMind } from "./device_help.js";
 import { h } from "./dom.js";
 import { LiveSettings } from "./live_settings.js";
 import { devicesFor } from "./local_media.js";
@@ -76,7 +75,7 @@ export function goLiveView(app, root) {
     try {
       await media.openScreen();
     } catch (error) {
-      if (!isChangeOfMind(error)) panel.tell(error);
+      panel.tell(error);
     }
   }
 

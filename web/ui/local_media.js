@@ -1,4 +1,4 @@
-import { errorCode, listDevices, openCamera, openCameraAndMicrophone, openMicrophone, openScreen, watchDevices } from "../lib/index.js";
+import { askForSpeaker, errorCode, listDevices, openCamera, openCameraAndMicrophone, openMicrophone, openScreen, watchDevices } from "../lib/index.js";
 import { DeviceChoices } from "./device_choices.js";
 import { SoundOutput } from "./device_output.js";
 
@@ -112,6 +112,13 @@ export class LocalMedia extends EventTarget {
     this.choices.setId("speaker", id);
     this.output.follow(this.devices.speakers);
     this.dispatchEvent(new Event("devices"));
+  }
+
+  /** Has the browser ask for a speaker, from a click. Rejects with a `GreenroomError`. */
+  async askForSpeaker() {
+    const { id } = await askForSpeaker();
+    await this.#list();
+    this.chooseSpeaker(id);
   }
 
   /**

@@ -188,6 +188,8 @@ export const german = {
     level: "Lautstärke des Mikrofons",
     test: "Testen",
     testLabel: "Einen Ton am Lautsprecher spielen",
+    otherSpeaker: "Anderer …",
+    otherSpeakerLabel: "Einen anderen Lautsprecher wählen",
     sound: "Klang des Mikrofons",
     processing: { noiseSuppression: "Rauschunterdrückung", echoCancellation: "Echounterdrückung", autoGainControl: "Automatische Lautstärke" },
     asking: "Deine Geräte werden angefragt …",
@@ -198,7 +200,7 @@ export const german = {
     screenSilent: "Dein Bildschirm wird ohne Ton geteilt.",
     unplugged: (device) => `${device} ist nicht mehr da.`,
     replaced: (device, other) => `${device} ist nicht mehr da. Es geht mit ${other} weiter.`,
-    names: { camera: "Kamera", microphone: "Mikrofon", camera_and_microphone: "Kamera und Mikrofon", screen: "Bildschirm" },
+    names: { camera: "Kamera", microphone: "Mikrofon", camera_and_microphone: "Kamera und Mikrofon", screen: "Bildschirm", speaker: "Lautsprecher" },
     problems: {
       device_denied: (device) => `${device}: Der Zugriff ist nicht erlaubt. Erlaube ihn am Zeichen neben der Adresse der Seite, dann versuche es noch einmal.`,
       device_denied_by_system: (device) =>

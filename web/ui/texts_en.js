@@ -174,6 +174,8 @@ export const english = {
     level: "Loudness of the microphone",
     test: "Test",
     testLabel: "Play a sound at the speaker",
+    otherSpeaker: "Other…",
+    otherSpeakerLabel: "Choose another speaker",
     sound: "Sound of the microphone",
     processing: { noiseSuppression: "Noise suppression", echoCancellation: "Echo cancellation", autoGainControl: "Automatic volume" },
     asking: "Asking for your devices…",
@@ -185,7 +187,7 @@ export const english = {
     unplugged: (/** @type {string} */ device) => `${device} is not there any more.`,
     replaced: (/** @type {string} */ device, /** @type {string} */ other) => `${device} is not there any more. You go on with ${other}.`,
     /** What an error is about. */
-    names: { camera: "Camera", microphone: "Microphone", camera_and_microphone: "Camera and microphone", screen: "Screen" },
+    names: { camera: "Camera", microphone: "Microphone", camera_and_microphone: "Camera and microphone", screen: "Screen", speaker: "Speaker" },
     /** By the code of an error. @type {Record<string, (device: string) => string>} */
     problems: {
       device_denied: (device) => `${device}: access is not allowed. Allow it with the sign beside the page's address, then try again.`,
