@@ -169,11 +169,50 @@ async def connection_lost(page: Page, server: FakeServer) -> None:
 
 
 @state
+async def green_room(page: Page, server: FakeServer) -> None:
+    await watching(page, server)
+    await server.push("participant_updated", participant=participant("Vera", "guest", audio_locked=True))
+    await page.get_by_test_id("green-room").wait_for()
+    await page.wait_for_function("document.querySelector('[data-testid=preview]')?.videoWidth > 0")
+
+
+@state
 async def on_stage(page: Page, server: FakeServer) -> None:
-    server.as_person("Vera", "guest", CROWD[:-1], audio_locked=True)
-    await enter(page, server)
+    await green_room(page, server)
+    await page.get_by_test_id("go-on-stage").click()
     await server.wait_for("publish_offer")
     await page.get_by_test_id("leave-stage").wait_for()
+
+
+@state
+async def devices(page: Page, server: FakeServer) -> None:
+    await on_stage(page, server)
+    await page.get_by_test_id("device-settings").click()
+    await page.get_by_test_id("device-dialog").wait_for()
+    await page.get_by_test_id("device-sound").locator("summary").click()
+
+
+@state
+async def menu_of_a_tile(page: Page, server: FakeServer) -> None:
+    await watching(page, server)
+    await page.get_by_test_id("tile-menu").first.press("Enter")
+    await expect(page.get_by_role("menu")).to_be_visible()
+
+
+@state
+async def pinned(page: Page, server: FakeServer) -> None:
+    await menu_of_a_tile(page, server)
+    await page.locator("[role=menuitem][data-action=pin]").click()
+    await expect(page.get_by_role("img", name="Pinned")).to_be_visible()
+
+
+@state
+async def statistics(page: Page, server: FakeServer) -> None:
+    await menu_of_a_tile(page, server)
+    await page.locator("[role=menuitem][data-action=statistics]").click()
+    await page.get_by_test_id("tile-statistics").wait_for()
+    await page.get_by_test_id("statistics").click()
+    await page.get_by_test_id("statistics-panel").wait_for()
 
 
 @state

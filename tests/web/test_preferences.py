@@ -35,7 +35,7 @@ async () => {
   return Object.fromEntries(Object.entries(LANGUAGES).map(([name, texts]) => [name, Object.fromEntries(words(texts, []))]));
 }
 """
-ALIKE = {"Host", "Live", "Chat", "Wow", "Ana", "Co-Host", "System", "Name", "Codec"}
+ALIKE = {"Host", "Live", "Chat", "Wow", "Ana", "Co-Host", "Codec", "Jitter", "Bitrate", "Server"}
 """What German says as English does."""
 
 
