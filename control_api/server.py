@@ -29,8 +29,15 @@ from .http.seats import Seats
 from .http.tls import TlsFiles
 from .observe import sentry
 from .observe.health import ServerHealth
-from .observe.metric_families import OutboxLength, of_control_process, of_database, of_webhooks, of_workers
-from .observe.metrics import Metrics
+from .observe.metric_families import (
+    OutboxLength,
+    of_connections,
+    of_control_process,
+    of_database,
+    of_webhooks,
+    of_workers,
+)
+from .observe.metrics import METRICS, Metrics
 from .outside.payments import open_payments
 from .outside.turn import TurnServers
 from .outside.webhooks import Webhooks
@@ -212,6 +219,7 @@ async def _listen(
     total = most_connections(settings.max_connections)
     per_address = min(settings.max_connections_per_address, max(1, total // 2)) if settings.limits_addresses else None
     seats = Seats(total, per_address)
+    app[METRICS].add(of_connections(seats))
     listener = Listener(runner, settings.host, settings.port, seats=seats, proxies=proxies, tls=tls)
     await listener.start()
     return listener.name

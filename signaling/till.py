@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 PARALLEL: Final = 16
 """Payments that are asked about at once."""
+RETRY_S: Final = 60.0
+"""After which a payment that nobody could tell of is asked about again."""
 MAX_WAITING: Final = 200
 """Gifts whose payment is under way or waits for its turn."""
 CLOSE_S: Final = 5.0
@@ -36,6 +38,7 @@ class Till:
         self._turns = asyncio.Semaphore(PARALLEL)
         self._under_way: dict[str, asyncio.Task[GiftRecord]] = {}
         """By the gift's id."""
+        self._retries: dict[str, asyncio.TimerHandle] = {}
 
     async def open(self) -> None:
         """Ask again about what was pending when the server stopped, in the background. Raises `StoreUnavailable`."""
@@ -43,6 +46,8 @@ class Till:
             self._begin(gift)
 
     async def close(self) -> None:
+        for retry in self._retries.values():
+            retry.cancel()
         tasks = set(self._under_way.values())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=CLOSE_S)
@@ -59,21 +64,26 @@ class Till:
     async def settle(self, gift: GiftRecord) -> GiftRecord:
         """The gift, paid for or refused. Being cancelled takes nothing back.
 
-        Raises `LiveError`: `payment_unavailable`, `database_unavailable`; the gift is pending then.
+        Raises `LiveError`: `payment_unavailable`, `database_unavailable`; the gift is pending then, and asked about
+        again by itself.
         """
         if gift.status != "pending":
             return gift
         return await asyncio.shield(self._under_way.get(gift.id) or self._begin(gift))
 
     def _begin(self, gift: GiftRecord) -> asyncio.Task[GiftRecord]:
+        retry = self._retries.pop(gift.id, None)
+        if retry is not None:
+            retry.cancel()
         task = self._under_way[gift.id] = asyncio.get_running_loop().create_task(self._settle(gift))
-        task.add_done_callback(lambda done: self._ended(gift.id, done))
+        task.add_done_callback(lambda done: self._ended(gift, done))
         return task
 
-    def _ended(self, gift_id: str, task: asyncio.Task[GiftRecord]) -> None:
-        del self._under_way[gift_id]
-        if not task.cancelled():
-            task.exception()  # for the one who asked, if they are still there
+    def _ended(self, gift: GiftRecord, task: asyncio.Task[GiftRecord]) -> None:
+        del self._under_way[gift.id]
+        # An exception is for the one who asked, if they are still there; those that may pass are not the end of it.
+        if not task.cancelled() and isinstance(task.exception(), LiveError):
+            self._retries[gift.id] = asyncio.get_running_loop().call_later(RETRY_S, self._begin, gift)
 
     async def _settle(self, gift: GiftRecord) -> GiftRecord:
         async with self._turns:

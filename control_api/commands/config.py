@@ -100,15 +100,17 @@ def _shown(settings: Settings, name: str) -> str:
 async def _tokens(settings: Settings) -> Finding:
     from control_api.tokens.auth import SECRET_FILE
     from control_api.tokens.token_keys import KeySetupError
-    from control_api.tokens.token_setup import open_authenticator
+    from control_api.tokens.token_setup import open_authenticator, open_keys
 
-    if settings.jwt_secret is None and not (settings.data_dir / SECRET_FILE).exists():
-        return Finding(True, f"the server will make a secret in {settings.data_dir}")
+    to_be_made = settings.jwt_secret is None and not (settings.data_dir / SECRET_FILE).exists()
     try:
         async with AsyncExitStack() as stack:
-            await open_authenticator(settings, stack)
+            # A check changes nothing, and to open it all would make the secret.
+            await (open_keys if to_be_made else open_authenticator)(settings, stack)
     except KeySetupError as error:
         return Finding(False, str(error), EXIT_CONFIGURATION)
+    if to_be_made:
+        return Finding(True, f"the server will make a secret in {settings.data_dir}")
     if settings.dev_tokens:
         return Finding(True, "anybody on this machine may have a token: for trying out")
     return Finding(True, "tokens can be verified")

@@ -19,7 +19,7 @@ class Seats:
         self._of_address: Counter[str] = Counter()
         self.taken = 0
         self.refused: Counter[Refusal] = Counter()
-        """How many got no seat, for metrics."""
+        """How many got no seat, by the limit that was reached."""
 
     def take(self, address: str | None) -> bool:
         """Take a seat, which has to be given back with `leave`. False where there is none. None counts in all only."""

@@ -8,6 +8,7 @@ from typing import Any, Final, get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from control_api.http.rate_limits import RateLimits
+from control_api.http.seats import Refusal, Seats
 from control_api.http.websocket import Connections
 from control_api.outside.webhooks import Outcome, Webhooks
 from control_api.store import Database
@@ -98,6 +99,17 @@ def of_sockets(service: RoomService, connections: Connections, rate_limits: Rate
         yield _counter("websocket_slow_readers", "Clients cut off for not reading.", {(): counters.slow_readers})
         refused = {(scope, limit): count for (scope, limit), count in rate_limits.refused.items()}
         yield _counter("rate_limited", "Requests refused for coming too often.", refused, ("scope", "limit"))
+
+    return collect
+
+
+def of_connections(seats: Seats) -> Families:
+    """Connections to the HTTP port, before anything was said on them."""
+
+    def collect() -> Iterator[Metric]:
+        yield _gauge("connections", "Open connections to the HTTP port.", seats.taken)
+        refused = {(limit,): seats.refused[limit] for limit in get_args(Refusal)}
+        yield _counter("connections_refused", "Connections closed at once, by the limit.", refused, ("limit",))
 
     return collect
 

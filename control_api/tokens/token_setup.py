@@ -20,7 +20,7 @@ async def open_authenticator(settings: Settings, stack: AsyncExitStack) -> Authe
     Raises `KeySetupError` for keys that can't be used, or an address where there are none. An issuer that is only away
     is no reason not to start.
     """
-    keys = await _keys(settings, stack)
+    keys = await open_keys(settings, stack)
     secret = settings.jwt_secret
     if keys is not None and settings.jwt_audience is None:
         logger.warning(
@@ -35,8 +35,11 @@ async def open_authenticator(settings: Settings, stack: AsyncExitStack) -> Authe
     )
 
 
-async def _keys(settings: Settings, stack: AsyncExitStack) -> KeySource | None:
-    """Those of another issuer; None where the tokens of accounts are signed with the secret."""
+async def open_keys(settings: Settings, stack: AsyncExitStack) -> KeySource | None:
+    """Those of another issuer; None where the tokens of accounts are signed with the secret.
+
+    Raises and lets go as `open_authenticator` does, but makes no secret.
+    """
     if settings.jwt_public_key_file is not None:
         return OneKey(load_public_key(settings.jwt_public_key_file))
     if settings.jwt_jwks_url is not None:

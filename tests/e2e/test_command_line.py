@@ -133,6 +133,11 @@ async def test_a_database_that_is_away_is_one_sentence(elsewhere: dict[str, str]
         assert "hunter2" not in complaint
 
 
+def checks_of(shown: str) -> dict[str, str]:
+    """The lines of `config check` by what they are about."""
+    return {line.split("  ")[0]: line for line in shown.partition("\n\n")[2].splitlines()}
+
+
 async def test_the_configuration_of_a_running_server_is_sound(server: Server, environment: dict[str, str]) -> None:
     code, shown, complaint = await greenroom("config", "check", environment=environment)
     assert (code, complaint) == (0, "")
@@ -148,7 +153,7 @@ async def test_what_keeps_a_server_from_running_is_told_without_secrets(elsewher
         wrong["DATABASE_URL"] = f"postgresql://ana:hunter2@127.0.0.1:{free_tcp_port()}/shows?password=hunter2"
         code, shown, complaint = await greenroom("config", "check", environment=wrong)
     assert (code, complaint) == (1, "")
-    checks = {line.split("  ")[0]: line for line in shown.partition("\n\n")[2].splitlines()}
+    checks = checks_of(shown)
     assert "WRONG" in checks["web port"]
     assert "WRONG" in checks["database"]
     assert "WRONG" not in checks["tokens"]
@@ -165,10 +170,14 @@ async def test_settings_that_are_wrong_are_all_told(elsewhere: dict[str, str]) -
     assert "hunter2" not in shown
 
 
-async def test_a_certificate_that_is_none_is_a_mistake(elsewhere: dict[str, str], tmp_path: Path) -> None:
+async def test_a_certificate_and_a_key_that_are_none_are_mistakes(elsewhere: dict[str, str], tmp_path: Path) -> None:
     file = tmp_path / "cert.pem"
     file.write_text("nonsense")
     wrong = elsewhere | {"GREENROOM_TLS_CERT": str(file), "GREENROOM_TLS_KEY": str(file)}
+    wrong["GREENROOM_JWT_PUBLIC_KEY_FILE"] = str(file)
     code, shown, _ = await greenroom("config", "check", environment=wrong)
     assert code == 2
-    assert "can't be used" in shown
+    checks = checks_of(shown)
+    assert "can't be used" in checks["TLS"]
+    # Also where the server has no secret of its own yet, which it would make.
+    assert "WRONG" in checks["tokens"]

@@ -9,6 +9,7 @@ from signaling import till
 from signaling.gift_model import PaymentUnknown
 from signaling.model import SettingsChange
 from tests.support.fakes import ANYBODY, World, refused, settle
+from tests.support.waiting import until
 
 
 class Bank:
@@ -128,6 +129,32 @@ async def test_a_payment_that_is_not_known_is_asked_about_again_under_the_same_k
     gift = await give(viewer)
     assert bank.asked == [gift.id, gift.id]
     assert len(host.link.of("gift")) == 1
+
+
+async def test_a_payment_that_is_not_known_is_asked_about_again_though_nobody_does(world, bank, monkeypatch):
+    monkeypatch.setattr(till, "RETRY_S", 0.02)
+    host, viewer = await world.host(enable_gifts=True), await world.viewer("Vera")
+    bank.answer = PaymentUnknown("away")
+    with refused("payment_unavailable"):
+        await give(viewer)
+    await until(lambda: len(bank.asked) >= 3, "the payment to be asked about again")
+    bank.answer = True
+    await until(lambda: host.link.of("gift"), "the gift to be told")
+    asked = len(bank.asked)
+    await asyncio.sleep(0.1)
+    assert (len(bank.asked), len(host.link.of("gift"))) == (asked, 1)
+
+
+async def test_nothing_is_asked_after_the_server_has_stopped(world, bank, monkeypatch):
+    monkeypatch.setattr(till, "RETRY_S", 0.02)
+    await world.host(enable_gifts=True)
+    bank.answer = PaymentUnknown("away")
+    with refused("payment_unavailable"):
+        await give(await world.viewer("Vera"))
+    await world.service.close()
+    asked = len(bank.asked)
+    await asyncio.sleep(0.1)
+    assert len(bank.asked) == asked
 
 
 async def test_the_database_goes_away_after_the_payment(world, bank):

@@ -11,6 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from control_api.http.errors import errors_as_json
 from control_api.http.request_log import API_PATHS, with_request_id
+from control_api.http.seats import Seats
+from control_api.observe.metric_families import of_connections
 from control_api.observe.metrics import Metrics
 
 BUCKET = "greenroom_http_request_duration_seconds"
@@ -103,3 +105,15 @@ async def test_a_figure_that_does_not_come_or_fails_holds_up_nothing(metrics, mo
     assert "greenroom_http_request_duration_seconds" in await metrics.text()
     assert time.monotonic() - began < 2
     assert cancelled
+
+
+async def test_refused_connections_are_seen_by_the_limit_that_was_reached(metrics):
+    seats = Seats(total=3, per_address=1)
+    metrics.add(of_connections(seats))
+    for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"):
+        seats.take(address)
+    found = samples(await metrics.text())
+    assert found["greenroom_connections", frozenset()] == 3
+    refused = "greenroom_connections_refused_total"
+    assert found[refused, frozenset({("limit", "address")})] == 1
+    assert found[refused, frozenset({("limit", "total")})] == 1
