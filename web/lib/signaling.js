@@ -74,6 +74,7 @@ export class Signaling extends EventTarget {
   #times;
   #hurry = () => this.#reconnectNow();
   #offline = () => this.#networkLost();
+  #looked = () => this.#lookedAt();
 
   /** @param {Partial<Times>} [times] */
   constructor(times = {}) {
@@ -93,6 +94,7 @@ export class Signaling extends EventTarget {
     this.#token = typeof token === "function" ? token : () => token;
     globalThis.addEventListener?.("online", this.#hurry);
     globalThis.addEventListener?.("offline", this.#offline);
+    globalThis.document?.addEventListener("visibilitychange", this.#looked);
     this.#setStatus({ status: "connecting" });
     this.#dial();
   }
@@ -207,10 +209,18 @@ export class Signaling extends EventTarget {
 
   /** @param {WebSocket} socket */
   #expectTraffic(socket) {
-    this.#watch(this.#times.pingEveryMs, () => {
-      this.#send({ type: "ping", id: String(++this.#lastId) });
-      this.#watch(this.#times.pongWithinMs, () => this.#drop(socket, "silence"));
-    });
+    this.#watch(this.#times.pingEveryMs, () => this.#ping(socket));
+  }
+
+  /** @param {WebSocket} socket */
+  #ping(socket) {
+    this.#send({ type: "ping", id: String(++this.#lastId) });
+    this.#watch(this.#times.pongWithinMs, () => this.#drop(socket, "silence"));
+  }
+
+  /** A phone that was put away may have lost its socket without being told. */
+  #lookedAt() {
+    if (this.#socket && this.connected && globalThis.document?.visibilityState === "visible") this.#ping(this.#socket);
   }
 
   /**
@@ -284,6 +294,7 @@ export class Signaling extends EventTarget {
     if (this.status === "closed") return;
     globalThis.removeEventListener?.("online", this.#hurry);
     globalThis.removeEventListener?.("offline", this.#offline);
+    globalThis.document?.removeEventListener("visibilitychange", this.#looked);
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#watchdog);
     const socket = this.#socket;

@@ -33,7 +33,7 @@ export class Side {
   /** @type {Record<Tab, HTMLElement>} */
   #bodies;
   /** Where the page is narrow the stage can have all of it. */
-  #fold = h("button", { type: "button", class: "quiet fold", dataset: { testid: "fold-side" }, onClick: () => this.#setFolded(!this.#folded) }, icon("down"));
+  #fold = h("button", { type: "button", class: "quiet fold", dataset: { testid: "fold-side" }, onClick: () => this.#setFolded(!this.#folded) }, icon("chevron"));
   #folded = false;
   /** @type {Tab | null} */
   #shown = null;
