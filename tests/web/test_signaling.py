@@ -60,7 +60,7 @@ async def test_replies_find_their_requests_by_id(page: Page, server: FakeServer)
     server.replies["get_stats"] = lambda _: {"type": "stats", "connections": ["mine"]}
     server.replies["end"] = lambda _: {"type": "error", "code": "forbidden", "message": "No."}
     ending = request(page, "end()")
-    stats = request(page, "stats()")
+    stats = request(page, "serverStatistics()")
     assert (await ending)["code"] == "forbidden"
     assert (await stats)["connections"] == ["mine"]
 
@@ -152,6 +152,17 @@ async def test_a_server_that_went_silent_is_given_up(page: Page, server: FakeSer
     await server.wait_for("hello", 2)
 
 
+async def test_a_page_that_is_looked_at_again_asks_whether_the_server_is_there(page: Page, server: FakeServer) -> None:
+    await open_room(page, server, pingEveryMs=60_000, pongWithinMs=100)
+    await page.evaluate("outcome")
+    await page.evaluate("() => { document.dispatchEvent(new Event('visibilitychange')); }")
+    await server.wait_for("ping")
+    assert await has_status(page, "connected")
+    server.silent = True
+    await page.evaluate("() => { document.dispatchEvent(new Event('visibilitychange')); }")
+    await server.wait_for("hello", 2)
+
+
 async def test_pings_keep_a_quiet_room_connected(page: Page, server: FakeServer) -> None:
     await open_room(page, server, pingEveryMs=50, pongWithinMs=1_000)
     await page.evaluate("outcome")
@@ -186,4 +197,4 @@ async def test_garbage_from_the_server_is_ignored(page: Page, server: FakeServer
     await server.push("no_such_event", participant=None)
     await server.push_text("{not json")
     await server.push_text("null")
-    assert (await request(page, "stats()"))["type"] == "ok"
+    assert (await request(page, "serverStatistics()"))["type"] == "ok"
