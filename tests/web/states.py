@@ -8,6 +8,7 @@ from playwright.async_api import Page, expect
 
 from control_api.http import openapi
 from control_api.http.routes import DEV_ROUTES, ROUTES
+from tests.support.waiting import until
 from tests.web.fake_server import (
     SESSION_ID,
     STATS,
@@ -56,6 +57,12 @@ async def enter(page: Page, server: FakeServer) -> None:
     server.welcome["messages"] = TALK
     await page.goto(f"{server.url}/#/s/{SESSION_ID}?token={token_for('u-me', 'Me')}")
     await page.get_by_test_id("stage").wait_for()
+
+
+async def seen(page: Page) -> None:
+    """Until the preview shows the camera. Waited for from here: the page's policy lets no waiting be made of a string."""
+    preview = page.get_by_test_id("preview")
+    await until(lambda: preview.evaluate("(video) => video.videoWidth"), "the preview shows the camera")
 
 
 async def enter_as_host(page: Page, server: FakeServer) -> None:
@@ -107,7 +114,7 @@ async def preferences(page: Page, server: FakeServer) -> None:
 async def going_live(page: Page, server: FakeServer) -> None:
     await landing(page, server)
     await page.get_by_test_id("go-live").click()
-    await page.wait_for_function("document.querySelector('[data-testid=preview]')?.videoWidth > 0")
+    await seen(page)
 
 
 @state
@@ -173,7 +180,7 @@ async def green_room(page: Page, server: FakeServer) -> None:
     await watching(page, server)
     await server.push("participant_updated", participant=participant("Vera", "guest", audio_locked=True))
     await page.get_by_test_id("green-room").wait_for()
-    await page.wait_for_function("document.querySelector('[data-testid=preview]')?.videoWidth > 0")
+    await seen(page)
 
 
 @state

@@ -51,9 +51,9 @@ export function operationView(route, document) {
       ...markdown(operation.description ?? ""),
       ...parametersView(operation),
       ...bodyView(operation, schemas),
-      h("h4", {}, "Try it"),
+      h("h3", { class: "part" }, "Try it"),
       copyable(curl(route, document)),
-      h("h4", {}, "Answers"),
+      h("h3", { class: "part" }, "Answers"),
       h("dl", { class: "answers" }, ...Object.entries(operation.responses).flatMap(([status, answer]) => answerView(status, answer, schemas))),
     ),
   );
@@ -66,7 +66,7 @@ function parametersView(operation) {
     const text = parameter.description ? `${parameter.description} (${place})` : `(${place})`;
     return memberRow(parameter.name, { ...parameter.schema, description: text }, parameter.required, true);
   });
-  return rows.length ? [h("h4", {}, "Parameters"), memberTable(rows)] : [];
+  return rows.length ? [h("h3", { class: "part" }, "Parameters"), memberTable(rows)] : [];
 }
 
 /**
@@ -75,7 +75,7 @@ function parametersView(operation) {
  */
 function bodyView(operation, schemas) {
   const content = operation.requestBody?.content["application/json"];
-  return content ? [h("h4", {}, "Body"), schemaView(content.schema, schemas, true)] : [];
+  return content ? [h("h3", { class: "part" }, "Body"), schemaView(content.schema, schemas, true)] : [];
 }
 
 /**

@@ -1,4 +1,4 @@
-import { h } from "./dom.js";
+import { find, h, setAttribute } from "./dom.js";
 import { texts } from "./texts.js";
 
 /**
@@ -30,6 +30,9 @@ export function endingOf(reason, said = "") {
  * @param {Session | null} session null for who was never in it
  */
 export function endPage(notice, way, session) {
+  const why = find(notice, ".notice-text");
+  setAttribute(why, "role", "heading");
+  setAttribute(why, "aria-level", 1);
   return h("div", { class: "ended" },
     session && h("p", { class: "ended-title muted", dir: "auto" }, texts.ended.title(session.title, session.host_name)),
     notice,
