@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from tests.support.waiting import until
 from tests.web.fake_server import (
     SESSION_ID,
     STATS,
@@ -109,7 +113,12 @@ async def test_everybody_is_muted_by_one_button(page: Page, server: FakeServer) 
     await enter(page, server)
     await page.get_by_role("button", name="Mute all").click()
     assert (await server.wait_for("mute_all"))["except_cohosts"] is False
-    await expect(page.get_by_test_id("banner")).to_have_text("1 person muted.")
+    await expect(page.get_by_test_id("banner")).to_contain_text("1 person muted.")
+    locked = participant("Ana", "guest", audio_locked=True)
+    await server.push("participant_updated", participant=locked)
+    await page.get_by_role("button", name="Undo").click()
+    undone = await server.wait_for("manage_participant")
+    assert (undone["participant_id"], undone["action"]) == ("p-ana", "unmute_audio")
 
 
 async def test_settings_change_at_once_and_go_back_when_refused(page: Page, server: FakeServer) -> None:
@@ -126,13 +135,82 @@ async def test_settings_change_at_once_and_go_back_when_refused(page: Page, serv
     await page.get_by_label("Guests allowed").uncheck()
     await page.get_by_test_id("confirm-cancel").click()
     await expect(page.get_by_label("Guests allowed")).to_be_checked()
-    server.replies["update_settings"] = lambda _: {"type": "error", "code": "forbidden", "message": "Not you."}
+    server.replies["update_settings"] = lambda _: {"type": "error", "code": "of_the_future", "message": "Not you."}
     await page.get_by_role("switch", name="Locked").click()
     await expect(page.get_by_test_id("banner")).to_have_text("Not you.")
     await expect(page.get_by_role("switch", name="Locked")).not_to_be_checked()
     await server.push("session_updated", session=session(settings={"locked": True, "slow_mode_s": 45}))
     await expect(page.get_by_role("switch", name="Locked")).to_be_checked()
     await expect(page.get_by_label("Slow mode")).to_have_value("45")
+
+
+async def test_who_waits_is_shown_with_how_long(page: Page, server: FakeServer) -> None:
+    since = (datetime.now(UTC) - timedelta(minutes=7)).isoformat()
+    requests = [guest_request("Ana", created_at=since), guest_request("Bo", created_at=datetime.now(UTC).isoformat())]
+    server.as_person("Hana", "host", requests=requests)
+    await enter(page, server)
+    await expect(page.get_by_test_id("request-row").filter(has_text="Ana")).to_contain_text("7 min")
+    await expect(page.get_by_test_id("request-row").filter(has_text="Bo")).to_contain_text("just now")
+
+
+async def test_who_was_turned_down_by_a_slip_is_invited(page: Page, server: FakeServer) -> None:
+    server.as_person("Hana", "host", [participant("Ana", "viewer")], requests=[guest_request("Ana")])
+    await enter(page, server)
+    await page.get_by_role("button", name="Reject Ana").click()
+    await server.wait_for("respond_guest_request")
+    await page.get_by_role("button", name="Invite after all").click()
+    assert (await server.wait_for("invite_guest"))["participant_id"] == "p-ana"
+
+
+@pytest.mark.parametrize(
+    ("action", "button", "undo", "sent"),
+    [
+        ("promote", "Make co-host: Ana", "Undo", "demote"),
+        ("silence", "Silence Ana in the chat", "Undo", "unsilence"),
+        ("remove_guest", "Send back to the viewers: Ana", "Invite again", None),
+    ],
+)
+async def test_what_a_host_did_can_be_undone_where_it_is_said(
+    page: Page, server: FakeServer, action: str, button: str, undo: str, sent: str | None
+) -> None:
+    server.as_person("Hana", "host", [participant("Ana", "guest")])
+    await enter(page, server)
+    await page.get_by_role("button", name="More about Ana").click()
+    await page.get_by_role("button", name=button).click()
+    assert (await server.wait_for("manage_participant"))["action"] == action
+    await page.get_by_test_id("banner").get_by_role("button", name=undo).click()
+    if sent:
+        assert (await server.wait_for("manage_participant", 2))["action"] == sent
+    else:
+        assert (await server.wait_for("invite_guest"))["participant_id"] == "p-ana"
+
+
+async def test_everybody_sees_who_is_muted_and_a_pressed_button_keeps_the_focus(page: Page, server: FakeServer) -> None:
+    others = [participant("Ana", "guest", audio_muted=True), participant("Bo", "guest", video_locked=True)]
+    server.as_person("Hana", "host", others)
+    await enter(page, server)
+    await expect(row(page, "Ana").get_by_role("img", name="Microphone off")).to_be_visible()
+    mute = row(page, "Bo").get_by_role("button", name="Mute microphone of Bo")
+    await mute.focus()
+    await page.keyboard.press("Enter")
+    await server.push("participant_updated", participant=participant("Bo", "guest", audio_locked=True))
+    await expect(row(page, "Bo").get_by_role("button", name="Unmute microphone of Bo")).to_be_focused()
+    await server.push("participant_updated", participant=participant("Hana", "guest"))
+    await expect(row(page, "Bo").get_by_role("img", name="Microphone turned off by the host")).to_be_visible()
+
+
+async def test_one_among_a_thousand_viewers_is_found_by_name(page: Page, server: FakeServer) -> None:
+    server.as_person("Hana", "host", [participant(f"Viewer{number}", "viewer") for number in range(1000)])
+    await enter(page, server)
+    viewers = page.get_by_test_id("viewers")
+    await expect(viewers.get_by_test_id("participant-row")).to_have_count(50)
+    await expect(page.get_by_text("950 viewers more")).to_be_visible()
+    await page.get_by_label("Find a viewer").fill("viewer777")
+    await expect(viewers.get_by_test_id("participant-row")).to_have_count(1)
+    await page.get_by_role("button", name="Invite Viewer777 on stage").click()
+    assert (await server.wait_for("invite_guest"))["participant_id"] == "p-viewer777"
+    await page.get_by_label("Find a viewer").fill("nobody of that name")
+    await expect(page.get_by_text("No viewer’s name has “nobody of that name” in it.")).to_be_visible()
 
 
 async def test_a_request_behind_another_tab_is_told(page: Page, server: FakeServer) -> None:
@@ -159,9 +237,33 @@ async def test_the_end_shows_what_came_of_it(page: Page, server: FakeServer) -> 
     await server.push("session_ended", reason="host_lost", stats=STATS)
     await server.close(4410, "session_ended")
     await expect(page.get_by_test_id("banner")).to_contain_text("connection was lost")
+    await expect(page.get_by_text("Baking bread, by Hana")).to_be_visible()
     stats = page.get_by_test_id("session-stats")
     for fact in ("1 h 2 min", "52", "42", "50 %", "20 min"):
         await expect(stats.get_by_text(fact, exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "button"),
+    [
+        ("session_full", "The session is full.", "Try again"),
+        ("session_locked", "nobody new comes in", "Try again"),
+        ("guests_not_allowed", "takes no guests", "Back to live sessions"),
+        ("of_the_future", "The connection was closed", "Back to live sessions"),
+    ],
+)
+async def test_who_is_not_let_in_is_told_why_and_what_to_do(
+    page: Page, server: FakeServer, code: str, said: str, button: str
+) -> None:
+    server.hello_answer = {"type": "error", "code": code, "message": "No."}
+    await page.goto(f"{server.url}/#/s/{SESSION_ID}?token={token_for('u-me', 'Me')}")
+    await expect(page.get_by_test_id("banner")).to_contain_text(said)
+    server.hello_answer = None
+    await page.get_by_test_id("banner").get_by_role("button", name=button).click()
+    if button == "Try again":
+        await expect(page.get_by_test_id("stage")).to_be_visible()
+    else:
+        await expect(page.get_by_role("heading", name="Live now")).to_be_visible()
 
 
 async def test_who_comes_too_late_sees_it_too(page: Page, server: FakeServer) -> None:
@@ -172,6 +274,7 @@ async def test_who_comes_too_late_sees_it_too(page: Page, server: FakeServer) ->
     await expect(page.get_by_test_id("session-stats")).to_be_visible()
 
 
+DRAWN = "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((value) => value > 0)"
 CATALOGUE = [
     {"id": "rose", "name": "Rose", "icon": "🌹", "value": 1},
     {"id": "cake", "name": "Cake", "icon": "🎂", "value": 20},
@@ -193,5 +296,26 @@ async def test_a_gift_says_its_price_before_it_is_given(page: Page, server: Fake
     assert (sent["gift_id"], sent["quantity"]) == ("cake", 5)
     await server.push("gift", gift=given)
     await expect(page.get_by_text("<b>Vera</b> gave 5 × Cake")).to_be_visible()
+    await until(lambda: page.locator("canvas.rain").evaluate(DRAWN), "cakes float over the stage")
     await server.push("session_updated", session=session())
     await expect(page.get_by_role("button", name="Give something")).to_be_hidden()
+
+
+async def test_a_gift_that_cannot_be_paid_for_is_said_and_one_that_takes_long_too(
+    page: Page, server: FakeServer
+) -> None:
+    server.welcome["session"] = session(settings={"enable_gifts": True})
+    paid = asyncio.Event()
+
+    async def refuse(_: Message) -> Message:
+        await paid.wait()
+        return {"type": "error", "code": "payment_refused", "message": "No money."}
+
+    server.replies["send_gift"] = refuse
+    await page.route("**/live/gifts", lambda route: route.fulfill(json={"gifts": CATALOGUE}))
+    await enter(page, server)
+    await page.get_by_role("button", name="Give something").click()
+    await page.get_by_role("button", name="Give for 1").click()
+    await expect(page.get_by_test_id("banner")).to_contain_text("on its way")
+    paid.set()
+    await expect(page.get_by_test_id("banner")).to_have_text("The gift could not be paid for.")
