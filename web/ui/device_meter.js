@@ -11,7 +11,7 @@ const FALL = 0.8;
 
 /** A bar that shows how loud a microphone is, also while its owner is muted. */
 export class DeviceMeter {
-  element = h("div", { class: "level", role: "meter", "aria-label": texts.devices.level, "aria-valuemin": 0, "aria-valuemax": 10, dataset: { testid: "level" } },
+  element = h("div", { class: "level", role: "meter", "aria-label": texts.devices.level, "aria-valuenow": 0, "aria-valuemin": 0, "aria-valuemax": 10, dataset: { testid: "level" } },
     h("span", { class: "level-bar" }));
   /** @type {MediaStreamTrack | null} */
   #source = null;
