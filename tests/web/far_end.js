@@ -52,9 +52,14 @@
       return receiving.pc.setRemoteDescription({ type: "answer", sdp });
     },
 
-    /** A tone in place of what a section with sound has sent. */
+    /** A tone in place of what a section with sound has sent; 0 is silence. */
     async speak(mid, volume) {
       const { sender } = receiving.pc.getTransceivers().find((transceiver) => transceiver.mid === mid);
+      // Without a device for sound Firefox makes none itself; what it pretends to record is a tone of one loudness.
+      if (navigator.userAgent.includes("Firefox")) {
+        sender.track.enabled = volume > 0;
+        return;
+      }
       if (!tones.has(sender)) {
         const context = new AudioContext();
         const oscillator = context.createOscillator();

@@ -4,6 +4,7 @@ const SAMPLES = 4096;
 /** @type {AudioContext | null} one for all meters, while there are any */
 let context = null;
 let meters = 0;
+let resuming = false;
 
 /**
  * How loud a track is, measured in this page. For the own microphone: what is received is told by `RTCRtpReceiver` more cheaply.
@@ -46,13 +47,13 @@ export class LevelMeter {
     if (meters > 0) return;
     context?.close();
     context = null;
+    resuming = false;
   }
 
   #open() {
     if (this.#closed || !mayMeasure()) return false;
     context ??= new AudioContext({ latencyHint: "playback" });
-    // An audio device that was taken away, or a phone call, suspends it.
-    if (context.state === "suspended") context.resume().catch(() => {});
+    if (context.state === "suspended") resume(context);
     if (this.#analyser) return true;
     this.#analyser = context.createAnalyser();
     this.#analyser.fftSize = SAMPLES;
@@ -60,6 +61,16 @@ export class LevelMeter {
     this.#source.connect(this.#analyser);
     return true;
   }
+}
+
+/** A phone call suspends a context. Without any device for sound Firefox never starts one. @param {AudioContext} suspended */
+function resume(suspended) {
+  if (resuming) return;
+  resuming = true;
+  suspended
+    .resume()
+    .catch(() => {})
+    .finally(() => (resuming = false));
 }
 
 /** Before the first touch a context would stay silent for good, and browsers complain on the console. */

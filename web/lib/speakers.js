@@ -38,7 +38,7 @@ export class Voice {
 
 /**
  * Who speaks now, the caller among them. Levels come with the packets (RFC 6464) and are read ten times a second; where a publisher sends none
- * they come from the statistics, once a second. Nothing is read while the page is hidden.
+ * they come from the statistics, once a second. Nothing is read while the page is hidden. Browsers know levels of what is played only.
  *
  * Event `change`: `current` is another.
  */
@@ -130,9 +130,10 @@ export class Speakers extends EventTarget {
    * @returns {number | null} null: its packets do not say
    */
   #levelOf({ producerId, receiver }) {
-    const [latest] = receiver.getSynchronizationSources();
+    // A section that was somebody else's before still names their stream for a while.
+    const [latest] = receiver.getSynchronizationSources().sort((a, b) => b.timestamp - a.timestamp);
     if (!latest) return 0;
-    // Firefox and Chromium go on naming the last packet for ten seconds after the stream has stopped.
+    // The last packet is named for ten seconds after the stream has stopped.
     const fresh = this.#packets.get(producerId) !== latest.rtpTimestamp;
     this.#packets.set(producerId, latest.rtpTimestamp);
     if (latest.audioLevel === undefined || latest.audioLevel === null) return null;
