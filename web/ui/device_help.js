@@ -9,7 +9,7 @@ export function deviceSentence(error) {
   const { device, system } = detailsOf(error);
   const code = errorCode(error);
   const say = texts.devices.problems[system ? "device_denied_by_system" : code];
-  return say && device ? say(texts.devices.names[device]) : sentence(error);
+  return say !== undefined && device ? say(texts.devices.names[device]) : sentence(error);
 }
 
 /**

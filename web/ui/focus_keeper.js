@@ -11,7 +11,9 @@ let path = [];
  */
 export function keepFocus() {
   document.addEventListener("focusin", ({ target }) => (path = pathOf(/** @type {Element} */ (target))));
-  document.addEventListener("focusout", ({ target }) => {
+  document.addEventListener("focusout", ({ target, relatedTarget }) => {
+    // It is on its way to another place already: a dialog that Escape closed gives it back to what had it before.
+    if (relatedTarget) return;
     queueMicrotask(() => {
       if (target !== path[0] || !isNowhere()) return;
       // Somebody clicked beside everything: that is no loss. What goes away is usable no more when this runs.
