@@ -42,7 +42,9 @@ async def site(port: int, server: Server) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def test_pages_of_another_origin_talk_to_each_other(start_server: Callable[..., Server], chromium: Browser) -> None:
+async def test_pages_of_another_origin_talk_to_each_other(
+    start_server: Callable[..., Server], chromium: Browser
+) -> None:
     node_packages.path_of("react")
     port = free_tcp_port()
     server = start_server(allowed_origins=f"http://127.0.0.1:{port}")

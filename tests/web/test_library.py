@@ -31,7 +31,11 @@ def read(name: str) -> str:
 
 
 def exports() -> list[str]:
-    return [name.strip() for names in re.findall(r"^export \{ (.+) \} from", read("index.js"), re.M) for name in names.split(",")]
+    return [
+        name.strip()
+        for names in re.findall(r"^export \{ (.+) \} from", read("index.js"), re.M)
+        for name in names.split(",")
+    ]
 
 
 def events() -> list[str]:
@@ -44,23 +48,28 @@ def methods(*files: str) -> list[str]:
 
 
 def codes() -> list[str]:
-    thrown = {code for path in LIB.glob("*.js") for code in re.findall(r'GreenroomError\("([a-z_]+)"', path.read_text())}
+    thrown = {
+        code for path in LIB.glob("*.js") for code in re.findall(r'GreenroomError\("([a-z_]+)"', path.read_text())
+    }
     opening = set(re.findall(r'\["(device_[a-z]+)", ', read("devices.js")))
     closing = set(re.findall(r'^  \[\d{4}, "([a-z_]+)"\]', read("signaling.js"), re.MULTILINE))
     return sorted(thrown | opening | closing)
 
 
 @pytest.mark.parametrize(
-    "name",
-    [*exports(), *events(), *methods("room.js", "verbs.js"), *methods("api.js"), *MEMBER.findall(read("state.js"))],
+    "names",
+    [exports(), events(), methods("room.js", "verbs.js"), methods("api.js"), MEMBER.findall(read("state.js"))],
+    ids=["exports", "events", "room", "api", "state"],
 )
-def test_everything_has_its_line(name: str) -> None:
-    assert re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", DOCUMENT), f"docs/LIBRARY.md does not name {name}"
+def test_everything_is_documented(names: list[str]) -> None:
+    assert len(names) > 5
+    assert [name for name in names if not re.search(rf"`[^`\n]*\b{name}\b[^`\n]*`", DOCUMENT)] == []
 
 
-@pytest.mark.parametrize("code", codes())
-def test_errors_are_explained(code: str) -> None:
-    assert f"`{code}`" in DOCUMENT + (ROOT / "docs/API.md").read_text()
+def test_every_error_is_explained() -> None:
+    assert len(codes()) > 15
+    explained = DOCUMENT + (ROOT / "docs/API.md").read_text()
+    assert [code for code in codes() if f"`{code}`" not in explained] == []
 
 
 def program(index: str, origin: str, session_id: str) -> str:
@@ -87,19 +96,24 @@ async def test_examples_run(page: Page, server: FakeServer, far_end: Page) -> No
     server.welcome["more_messages"] = True
     server.replies |= {
         "request_guest": lambda _: {"type": "guest_request_created", "request": guest_request("Hana")},
-        "invite_guest": lambda _: {"type": "guest_request_created", "request": guest_request("Vera", kind="invitation")},
+        "invite_guest": lambda _: {
+            "type": "guest_request_created",
+            "request": guest_request("Vera", kind="invitation"),
+        },
         "mute_all": lambda _: {"type": "muted", "muted": 2},
-        "send_message": lambda message: {"type": "message", "message": chat_message(4, message["text"])},
+        "send_message": lambda message: {
+            "type": "message",
+            "message": chat_message(4, message["text"], client_id=message["client_id"]),
+        },
         "send_gift": lambda _: {"type": "gift_sent", "gift": {"id": "g"}},
         "get_stats": lambda _: {"type": "stats", "connections": []},
     }
     server.rest["messages"] = lambda _: {"messages": [chat_message(2)], "more": False}
     said: list[str] = []
     page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-    address = f"{server.url}/library.html"
-    body = f'<script type="module">{program("/lib/index.js", server.url, SESSION_ID)}</script>'
-    await page.route(address, lambda route: route.fulfill(body=body, content_type="text/html"))
-    await page.goto(address)
+    # A page of no policy that forbids scripts in it.
+    await page.goto(f"{server.url}/examples/lib/index.js")
+    await page.add_script_tag(type="module", content=program("/lib/index.js", server.url, SESSION_ID))
     await page.wait_for_function("window.done")
     assert set(server.received) >= EXPECTED
     assert "log: 2 were muted" in said
@@ -122,9 +136,13 @@ MISUSE = {
 
 def test_declarations_fit_the_examples_and_nothing_else(tmp_path: Path) -> None:
     assert node_packages.tsc("--project", "tsconfig.types.json", "--outDir", tmp_path / "lib") == []
-    (tmp_path / "right.ts").write_text(program("./lib/index.js", ORIGIN, SESSION_ID).replace("window.done = true;\n", ""))
+    (tmp_path / "right.ts").write_text(
+        program("./lib/index.js", ORIGIN, SESSION_ID).replace("window.done = true;\n", "")
+    )
     wrong = [f"export const mistake{number} = async () => {use};" for number, use in enumerate(MISUSE)]
-    (tmp_path / "wrong.ts").write_text("\n".join(['import { Room } from "./lib/index.js";', "const room = new Room();", *wrong]))
+    (tmp_path / "wrong.ts").write_text(
+        "\n".join(['import { Room } from "./lib/index.js";', "const room = new Room();", *wrong])
+    )
     (tmp_path / "tsconfig.json").write_text(
         json.dumps(
             {

@@ -66,7 +66,9 @@ async def test_who_has_no_camera_goes_on_with_the_microphone(room: Page, server:
 
 
 async def test_what_is_open_is_not_opened_twice(room: Page, server: FakeServer) -> None:
-    assert await room.evaluate("room.publish('camera').then((one) => room.publish('camera').then((two) => one === two))")
+    assert await room.evaluate(
+        "room.publish('camera').then((one) => room.publish('camera').then((two) => one === two))"
+    )
     assert await room.evaluate("asked") == ["video"]
 
 
@@ -104,7 +106,9 @@ async def test_a_room_that_is_left_closes_devices(room: Page, server: FakeServer
 
 
 async def test_a_track_that_was_given_stays_its_owners(room: Page, server: FakeServer) -> None:
-    await room.evaluate("navigator.mediaDevices.getUserMedia({ video: true }).then((s) => { window.given = s.getTracks()[0]; })")
+    await room.evaluate(
+        "navigator.mediaDevices.getUserMedia({ video: true }).then((s) => { window.given = s.getTracks()[0]; })"
+    )
     assert await room.evaluate("room.publish('camera', given).then((track) => track === given)")
     await room.evaluate("room.unpublish('camera')")
     await room.evaluate("room.disconnect()")

@@ -13,7 +13,7 @@
  * @property {string} change `state` has changed; the type of the message that caused it, `welcome` after each connecting
  * @property {import("./receive.js").ReceivedTrack} trackadded a source of somebody arrives from now on
  * @property {import("./receive.js").ReceivedTrack} trackremoved it does no more
- * @property {{from: Role | null, to: Role | null}} rolechange the caller's own role
+ * @property {{from: Role | null, to: Role}} rolechange the caller's own role
  * @property {Error} publisherror the server refuses what is published
  * @property {{source: Source}} unpublished a device that the room opened ended by itself: unplugged, or stopped in the browser
  * @property {"message" | "older" | "deleted" | "draft" | "reset"} chat `state.chat` has changed, and how

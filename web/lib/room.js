@@ -241,7 +241,7 @@ export class Room extends Verbs {
     this.#role = role;
     if (role) this.#own.allow(isOnStage(role));
     this.#applyMute();
-    if (role !== from) this.#emit("rolechange", { from, to: role });
+    if (role && role !== from) this.#emit("rolechange", { from, to: role });
     this.#emit("change", what);
   }
 
