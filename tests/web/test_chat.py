@@ -104,7 +104,8 @@ async def test_it_is_sent_again_while_the_database_is_away_and_others_wait_behin
     await until(lambda: room.evaluate("room.state.chat.drafts.length === 0"), "both are stored")
     said = [(message["text"], message["client_id"]) for message in server.received["send_message"]]
     assert said[:2] == [("First", first["client_id"])] * 2
-    assert [text for text, _ in said] == ["First", "First", "Second"]
+    texts = [text for text, _ in said]
+    assert texts == ["First"] * texts.count("First") + ["Second"]
 
 
 async def test_a_message_whose_reply_was_lost_is_sent_again_under_its_own_id(room: Page, server: FakeServer) -> None:
