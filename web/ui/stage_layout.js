@@ -27,6 +27,8 @@ const SCROLLED_PX = 150;
 /** The width that tiles beside a large one take, by their number of columns: of the stage's. */
 const SIDE_SHARE = [0, 0.2, 0.3, 0, 0];
 const LARGEST_SHARE_OF_HEIGHT = 0.62;
+/** Beside each other people are better together than above each other: for that much of the area. */
+const GOOD_ENOUGH = 0.9;
 
 /**
  * @param {Size} box the stage
@@ -37,8 +39,10 @@ const LARGEST_SHARE_OF_HEIGHT = 0.62;
 export function arrange(box, count, largeAspect) {
   if (largeAspect === null) return grid(box, count);
   if (count === 1) return alone(box, largeAspect);
-  if (box.width >= PHONE_PX && box.width > box.height * 1.1) return beside(box, count - 1, largeAspect);
-  return below(box, count - 1, largeAspect);
+  const under = below(box, count - 1, largeAspect);
+  if (box.width < PHONE_PX || box.width < box.height * 1.1) return under;
+  const aside = beside(box, count - 1, largeAspect);
+  return aside.scrolls && !under.scrolls && areaOfLarge(under) >= areaOfLarge(aside) ? under : aside;
 }
 
 /**
@@ -73,7 +77,7 @@ function alone(box, aspect) {
 function beside(box, others, aspect) {
   // What a large tile as high as the stage leaves free costs nothing.
   const spare = Math.min(box.width / 2, box.width - GAP_PX - box.height * aspect);
-  /** @type {Arrangement | null} */
+  /** @type {{covers: number, found: Arrangement} | null} */
   let best = null;
   for (let columns = 1; columns < SIDE_SHARE.length && columns <= others; columns++) {
     const rows = Math.ceil(others / columns);
@@ -82,10 +86,11 @@ function beside(box, others, aspect) {
     if (tile.width < SMALLEST_PX) continue;
     const large = besideLarge(box, columns, tile, aspect);
     const height = Math.max(large.height, stacked(rows, tile.height));
-    const found = /** @type {Arrangement} */ ({ mode: "beside", columns, rows, tile, large, scrolls: false, height });
-    if (!best || area(large) + others * area(tile) > covered(best, others)) best = found;
+    const covers = area(large) + others * area(tile);
+    if (best && covers <= best.covers) continue;
+    best = { covers, found: /** @type {Arrangement} */ ({ mode: "beside", columns, rows, tile, large, scrolls: false, height }) };
   }
-  if (best) return best;
+  if (best) return best.found;
   const columns = Math.min(others, box.width >= 1.25 * PHONE_PX ? 2 : 1);
   const width = Math.floor(Math.max(SMALLEST_PX, each(box.width * SIDE_SHARE[columns], columns)));
   const tile = { width, height: Math.floor(width / WIDEST) };
@@ -123,7 +128,7 @@ function below(box, others, aspect) {
 }
 
 /**
- * The number of columns that makes tiles largest.
+ * The number of columns that makes tiles largest, or a few more that make them hardly smaller.
  *
  * @param {Size} box
  * @param {number} count
@@ -131,13 +136,14 @@ function below(box, others, aspect) {
  * @param {number} narrowest
  */
 function largestTiles(box, count, fewest, narrowest) {
-  let best = { columns: 1, rows: count, tile: { width: 0, height: 0 } };
+  const found = [];
   for (let columns = fewest; columns <= Math.max(fewest, count); columns++) {
     const rows = Math.ceil(count / columns);
     const tile = shaped({ width: each(box.width, columns), height: each(box.height, rows) }, narrowest);
-    if (area(tile) > area(best.tile)) best = { columns: Math.min(columns, count), rows, tile };
+    found.push({ columns: Math.min(columns, count), rows, tile });
   }
-  return best;
+  const largest = Math.max(...found.map(({ tile }) => area(tile)));
+  return /** @type {typeof found[0]} */ (found.findLast(({ tile }) => area(tile) >= largest * GOOD_ENOUGH));
 }
 
 /**
@@ -200,10 +206,7 @@ function area({ width, height }) {
   return width * height;
 }
 
-/**
- * @param {Arrangement} arrangement
- * @param {number} others
- */
-function covered({ large, tile }, others) {
-  return (large ? area(large) : 0) + others * area(tile);
+/** @param {Arrangement} arrangement */
+function areaOfLarge({ large }) {
+  return large ? area(large) : 0;
 }

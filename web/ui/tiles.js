@@ -203,14 +203,16 @@ export class Tiles {
 
   #layout() {
     const { element } = this;
-    const box = { width: element.offsetWidth, height: element.offsetHeight };
+    const { width, height } = element.getBoundingClientRect();
+    // A row is to fit where the stage ends between two pixels, too.
+    const box = { width: Math.floor(width), height: Math.floor(height) };
     if (this.#tiles.size === 0 || box.width === 0) return;
     const large = this.#large === null ? null : (this.#tiles.get(this.#large) ?? null);
     let arrangement = arrange(box, this.#tiles.size, large?.aspect ?? null);
     element.classList.toggle("scrolls", arrangement.scrolls);
-    // The scroll bar takes some of the width where it is not drawn over what scrolls.
-    if (arrangement.scrolls && element.clientWidth < box.width) {
-      arrangement = arrange({ ...box, width: element.clientWidth }, this.#tiles.size, large?.aspect ?? null);
+    if (arrangement.scrolls) {
+      const scrollBar = element.offsetWidth - element.clientWidth;
+      arrangement = arrange({ ...box, width: box.width - scrollBar }, this.#tiles.size, large?.aspect ?? null);
     }
     this.#apply(arrangement, box, large);
   }
