@@ -132,6 +132,27 @@ async def test_going_live_sends_the_form_and_keeps_the_camera(page: Page, server
     assert page.url.endswith(f"#/s/{SESSION_ID}")
 
 
+async def test_a_host_decides_more_before_going_live(page: Page, server: FakeServer) -> None:
+    server.as_person("Hana", "host")
+    await sign_in(page, server)
+    await page.get_by_role("button", name="Go live").click()
+    await page.get_by_label("Title").fill("Bread")
+    await page.get_by_text("More settings").click()
+    await page.get_by_label("Guests at most").fill("21")
+    await page.get_by_label("Slow mode").select_option("30")
+    await page.get_by_role("switch", name="Gifts").check()
+    await page.get_by_text("More settings").click()
+    await page.get_by_role("button", name="Start session").click()
+    await expect(page.get_by_label("Guests at most")).to_be_visible()
+    assert not server.started, "what is out of range is shown, and not sent"
+    await page.get_by_label("Guests at most").fill("4")
+    await page.get_by_role("button", name="Start session").click()
+    await expect(page.get_by_test_id("stage")).to_be_visible()
+    changed = {name: server.started[0].get(name) for name in ("max_guests", "slow_mode_s", "enable_gifts")}
+    assert changed == {"max_guests": 4, "slow_mode_s": 30, "enable_gifts": True}
+    assert "max_participants" not in server.started[0]
+
+
 async def test_refused_devices_are_explained_and_do_not_stop_a_host(page: Page, server: FakeServer) -> None:
     server.as_person("Hana", "host")
     await page.add_init_script(NO_DEVICES)
@@ -157,11 +178,11 @@ async def test_an_audio_session_wants_no_camera(page: Page, server: FakeServer) 
 
 async def test_who_is_live_already_is_shown_the_way(page: Page, server: FakeServer) -> None:
     details = {"session_id": SESSION_ID}
-    server.start_answer = (409, {"error": {"code": "already_live", "message": "You are live.", "details": details}})
+    server.start_answer = (409, {"error": {"code": "already_live", "message": "Already.", "details": details}})
     await sign_in(page, server)
     await page.get_by_role("button", name="Go live").click()
     await page.get_by_label("Title").fill("Twice")
     await page.get_by_role("button", name="Start session").click()
-    await expect(page.get_by_role("alert")).to_contain_text("You are live.")
+    await expect(page.get_by_role("alert")).to_contain_text("You are live already.")
     await page.get_by_role("link", name="Go to your session").click()
     await server.wait_for("hello")

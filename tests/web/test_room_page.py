@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -71,6 +72,43 @@ async def test_counts_follow_the_session(page: Page, server: FakeServer) -> None
     await expect(page.get_by_test_id("guests-count")).to_have_text("2 guests on stage")
 
 
+async def test_how_long_it_runs_and_the_way_to_it(page: Page, server: FakeServer) -> None:
+    since = (datetime.now(UTC) - timedelta(minutes=62)).isoformat()
+    server.welcome["session"] = session(started_at=since, description="With seeds")
+    await enter(page, server)
+    await expect(page.get_by_test_id("running-time")).to_have_text("1 h 2 min")
+    await expect(page.get_by_text("Hana · With seeds")).to_be_visible()
+    await page.get_by_role("button", name="Copy link").click()
+    await expect(page.get_by_test_id("banner")).to_have_text("The link is copied.")
+    link = await page.evaluate("navigator.clipboard.readText()")
+    assert link == f"{server.url}/#/s/{SESSION_ID}", "nobody else's token is in it"
+    await page.evaluate("() => { navigator.clipboard.writeText = async () => { throw new Error('no'); }; }")
+    await page.get_by_role("button", name="Copy link").click()
+    await expect(page.get_by_test_id("banner")).to_have_text(f"Share this link: {link}")
+
+
+async def test_the_place_taken_by_another_tab_can_be_taken_back(page: Page, server: FakeServer) -> None:
+    await enter(page, server)
+    await page.get_by_test_id("chat-input").fill("Half a tho")
+    await server.close(4409, "replaced")
+    await expect(page.get_by_test_id("banner")).to_contain_text("somewhere else")
+    await page.get_by_role("button", name="Continue here").click()
+    await server.wait_for("hello", 2)
+    await expect(page.get_by_test_id("chat-input")).to_have_value("Half a tho")
+
+
+async def test_a_lost_network_is_said_at_once_and_over_as_soon_as_it_is_back(page: Page, server: FakeServer) -> None:
+    server.welcome["resumed"] = True
+    await enter(page, server)
+    await page.get_by_test_id("chat-input").fill("Half a tho")
+    await page.evaluate("() => { dispatchEvent(new Event('offline')); }")
+    await expect(page.get_by_test_id("banner")).to_contain_text("Connection lost. Reconnecting…", timeout=1_000)
+    await expect(page.get_by_test_id("chat-note")).to_have_text("What you send goes out when the connection is back.")
+    await server.wait_for("hello", 2)
+    await expect(page.get_by_test_id("banner")).to_be_empty()
+    await expect(page.get_by_test_id("chat-input")).to_have_value("Half a tho")
+
+
 async def test_a_viewer_asks_is_declined_and_asks_again(page: Page, server: FakeServer) -> None:
     server.replies["request_guest"] = lambda message: {
         "type": "guest_request_created",
@@ -88,9 +126,10 @@ async def test_a_viewer_asks_is_declined_and_asks_again(page: Page, server: Fake
     await server.wait_for("cancel_guest_request")
 
 
-async def test_who_is_approved_publishes_at_once(page: Page, server: FakeServer) -> None:
+async def test_who_is_approved_publishes_after_the_green_room(page: Page, server: FakeServer) -> None:
     await enter(page, server)
     await server.push("participant_updated", participant=participant("Vera", "guest"))
+    await page.get_by_test_id("go-on-stage").click()
     own = tile(page, "Vera")
     await until(lambda: own.locator("video").evaluate("(video) => video.videoWidth"), "the own picture is shown")
     await expect(own).to_have_class(re.compile("mirrored"))
@@ -230,6 +269,7 @@ async def test_why_it_is_over_is_said(page: Page, server: FakeServer, code: int,
 async def test_an_expired_token_leads_to_signing_in_for_the_same_session(page: Page, server: FakeServer) -> None:
     await enter(page, server)
     await server.close(4401, "token_expired")
+    await expect(page.get_by_role("alert")).to_have_text("Your sign-in has expired. Sign in again.")
     await page.get_by_label("Your name").fill("Vera")
     await page.get_by_role("button", name="Continue").click()
     await server.wait_for("hello", 2)
@@ -248,12 +288,16 @@ async def test_errors_of_actions_are_said(page: Page, server: FakeServer) -> Non
     server.as_person("Hana", "host", requests=[guest_request("Ana")])
     server.replies["respond_guest_request"] = lambda _: {
         "type": "error",
-        "code": "stage_full",
-        "message": "<b>The stage is full.</b>",
+        "code": "of_the_future",
+        "message": "<b>Not yet.</b>",
     }
     await enter(page, server)
     await page.get_by_role("button", name="Approve Ana").click()
-    await expect(page.get_by_test_id("banner")).to_have_text("<b>The stage is full.</b>")
+    await expect(page.get_by_test_id("banner")).to_have_text("<b>Not yet.</b>")
+    refusal = {"type": "error", "code": "rate_limited", "message": "Rate limit.", "retry_after_s": 3}
+    server.replies["respond_guest_request"] = lambda _: refusal
+    await page.get_by_role("button", name="Approve Ana").click()
+    await expect(page.get_by_test_id("banner")).to_have_text("That was too much at once. Try again in 3 s.")
 
 
 @pytest.mark.parametrize("browser_name", ["chromium", "firefox"])

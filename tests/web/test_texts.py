@@ -1,4 +1,4 @@
-"""web/ui/texts*.js: whatever the server refuses, and however a room closes, is said in a sentence, in every language."""
+"""web/ui/texts*.js: what the server refuses, and why a room closes, is said in a sentence, in every language."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ LANGUAGES = """
 async () => {
   const { LANGUAGES } = await import("/ui/texts.js");
   const { FINAL_CLOSE_CODES } = await import("/lib/signaling.js");
-  return {
-    final: [...FINAL_CLOSE_CODES.values()],
-    languages: Object.fromEntries(Object.entries(LANGUAGES).map(([name, { errors, ended }]) => [name, { errors, reasons: ended.reasons }])),
-  };
+  const said = Object.entries(LANGUAGES).map(([name, { errors, ended }]) => [name, { errors, reasons: ended.reasons }]);
+  return { final: [...FINAL_CLOSE_CODES.values()], languages: Object.fromEntries(said) };
 }
 """
 SIGNS_IN_AGAIN = {"token_missing", "token_invalid", "token_expired"}
