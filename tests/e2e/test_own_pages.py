@@ -34,7 +34,10 @@ async def site(port: int, server: Server) -> AsyncIterator[str]:
         return web.Response(text=node_packages.react_module(request.match_info["name"]), content_type="text/javascript")
 
     app = web.Application()
-    app.add_routes([web.get("/{name}.html", example), web.get("/react/{name}", react)])
+    async def icon(request: web.Request) -> web.Response:
+        return web.Response(status=204)
+
+    app.add_routes([web.get("/{name}.html", example), web.get("/react/{name}", react), web.get("/favicon.ico", icon)])
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
