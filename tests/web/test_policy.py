@@ -41,7 +41,7 @@ def test_the_policy_allows_nothing_inline() -> None:
 
 @pytest.mark.parametrize("browser_name", ["chromium", "firefox"])
 async def test_what_gets_in_does_nothing(page: Page, server: FakeServer, console: Console) -> None:
-    console.expect("Content.Security.Policy", "404")
+    console.expect("Content.Security.Policy", "settings blocked", "404")
     await landing(page, server)
     await page.evaluate(INJECT)
     await until(lambda: page.evaluate(DONE), "everything that was injected is refused")

@@ -40,7 +40,7 @@ function createItem({ id, text, label, icon: picture, danger, act }, close) {
     act();
   };
   return h("button", {
-    type: "button", role: "menuitem", class: danger ? "menu-item danger-quiet" : "menu-item", "aria-label": label ?? text,
+    type: "button", role: "menuitem", tabindex: -1, class: danger ? "menu-item danger-quiet" : "menu-item", "aria-label": label ?? text,
     dataset: { action: id }, onClick: choose,
   }, picture ? icon(picture) : null, text);
 }

@@ -44,6 +44,8 @@ function report(kind, thrown, message, source) {
 }
 
 addEventListener("error", (event) => {
+  // So browsers tell that an observer's own change is seen in the next frame: nothing has failed.
+  if (event.message.startsWith("ResizeObserver loop")) return;
   // Scripts that the browser brought along are not ours.
   if (!event.filename || new URL(event.filename, location.href).origin !== location.origin) return;
   const { pathname } = new URL(event.filename, location.href);
