@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -140,7 +141,7 @@ async def test_who_speaks_is_heard_until_they_stop_or_are_muted(sender: Sender, 
     await speak(page)
     changes = await page.evaluate("changes")
     assert changes[0] == ["p-hana"]
-    assert all(before != after for before, after in zip(changes, changes[1:], strict=False))
+    assert all(before != after for before, after in itertools.pairwise(changes))
 
 
 async def test_the_loudest_comes_first(sender: Sender) -> None:
