@@ -1,4 +1,4 @@
-"""What all tests share: uvloop, as in production, and a real PostgreSQL."""
+"""What all tests share: uvloop, as in production, a real PostgreSQL, and real browsers."""
 
 from __future__ import annotations
 
@@ -11,16 +11,21 @@ import tempfile
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Playwright, async_playwright
 
 from control_api.assets import schema_file
 from control_api.embedded.postgres import SERVER_OPTIONS, EmbeddedPostgres
 from control_api.store import Database
+from tests.support import browsers
+from tests.support.server import copy_data_dir
 
 try:
     import uvloop
@@ -100,13 +105,39 @@ def data_dir() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def postgres_dsn() -> Iterator[str]:
+def made_data_dir() -> Iterator[Path]:
+    """A data folder whose database was made and stopped, to copy: making one takes seconds."""
+
+    async def make(path: Path) -> None:
+        server = EmbeddedPostgres(path)
+        await server.start()
+        await server.stop()
+
+    # In a thread of its own: this one may have an event loop already.
+    with temporary_data_dir() as path, ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(make(path))).result()
+        yield path
+
+
+@pytest.fixture
+async def embedded_postgres(made_data_dir: Path, data_dir: Path) -> AsyncIterator[EmbeddedPostgres]:
+    """A test's own, on `data_dir`; not started."""
+    copy_data_dir(made_data_dir, data_dir)
+    server = EmbeddedPostgres(data_dir)
+    yield server
+    await server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(request: pytest.FixtureRequest) -> Iterator[str]:
     """A database for the whole run: `DATABASE_URL`, or an embedded one. Tests take `database_dsn`."""
     if os.environ.get("DATABASE_URL"):
         yield os.environ["DATABASE_URL"]
         return
-    with temporary_data_dir() as path, _running_postgres(path) as dsn:
-        yield dsn
+    with temporary_data_dir() as path:
+        copy_data_dir(request.getfixturevalue("made_data_dir"), path)
+        with _running_postgres(path) as dsn:
+            yield dsn
 
 
 @contextmanager
@@ -192,9 +223,11 @@ async def database_to_spoil(database_dsn: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def database(postgres_dsn: str, spare_schemas: list[str]) -> AsyncIterator[Database]:
     """A connected pool on the whole schema, without rows."""
-    url = spare_schemas.pop() if spare_schemas else await _made_schema(postgres_dsn)
-    pool = Database(url)
-    await pool.migrate()
+    if spare_schemas:
+        pool = Database(url := spare_schemas.pop())
+    else:
+        pool = Database(url := await _made_schema(postgres_dsn))
+        await pool.migrate()
     await pool.connect()
     try:
         yield pool
@@ -211,3 +244,28 @@ async def _made_schema(postgres_dsn: str) -> str:
     await connection.execute(f"create schema {schema}")
     await connection.close()
     return f"{postgres_dsn}{'&' if '?' in postgres_dsn else '?'}search_path={schema}"
+
+
+# One of each for the whole run, whatever needs them: they take seconds to start.
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def playwright() -> AsyncIterator[Playwright]:
+    async with async_playwright() as driver:
+        yield driver
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def chromium(playwright: Playwright) -> AsyncIterator[Browser]:
+    if browsers.chromium_path() is None:
+        pytest.skip("Chromium is not installed")
+    browser = await browsers.launch_chromium(playwright)
+    yield browser
+    await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def firefox(playwright: Playwright) -> AsyncIterator[Browser]:
+    if browsers.firefox_path() is None:
+        pytest.skip("Firefox is not installed")
+    browser = await browsers.launch_firefox(playwright)
+    yield browser
+    await browser.close()

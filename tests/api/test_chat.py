@@ -250,18 +250,16 @@ async def test_a_chat_goes_on_after_a_restart(served, api, host, viewer):
         await client.close()
 
 
-async def test_a_database_that_is_away_costs_refusals_and_nothing_else(data_dir, static_dir):
-    postgres = EmbeddedPostgres(data_dir)
-    database = Database(await postgres.start())
+async def test_a_database_that_is_away_costs_refusals_and_nothing_else(embedded_postgres, static_dir):
+    database = Database(await embedded_postgres.start())
     try:
         await database.migrate()
         await database.connect()
         async for served in serve(database, static_dir, dev_tokens=True):
             async with Api(served.url) as api:
-                await _outlive(api, postgres)
+                await _outlive(api, embedded_postgres)
     finally:
         await database.close()
-        await postgres.stop()
 
 
 async def _outlive(api: Api, postgres: EmbeddedPostgres) -> None:

@@ -36,8 +36,8 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server(log_format="json", log_level="DEBUG", metrics_token=TOKEN)
+def server(made_data_dir: Path) -> Iterator[Server]:
+    server = Server(copy_of=made_data_dir, log_format="json", log_level="DEBUG", metrics_token=TOKEN)
     server.start()
     try:
         yield server

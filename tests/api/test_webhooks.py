@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,8 +155,10 @@ async def test_a_receiver_that_wants_no_more_costs_nothing_until_the_next_start(
     await again.close()
 
 
-async def test_a_database_that_was_away_has_lost_no_event(data_dir: Path, receiver: Receiver) -> None:
-    server = EmbeddedPostgres(data_dir)
+async def test_a_database_that_was_away_has_lost_no_event(
+    embedded_postgres: EmbeddedPostgres, receiver: Receiver
+) -> None:
+    server = embedded_postgres
     database = Database(await server.start())
     await database.migrate()
     await database.connect()
@@ -185,4 +186,3 @@ async def test_a_database_that_was_away_has_lost_no_event(data_dir: Path, receiv
         await webhooks.close()
         await service.close()
         await database.close()
-        await server.stop()

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,8 @@ SMALL = ("--seconds", "1", "--settle-s", "0.3", "--bitrate", "300k", "--join-rat
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    server = Server(workers=1)
+def server(made_data_dir: Path) -> Iterator[Server]:
+    server = Server(workers=1, copy_of=made_data_dir)
     try:
         server.start()
         yield server

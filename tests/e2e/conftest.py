@@ -6,13 +6,12 @@ Every test of this folder runs on one event loop for the whole session, because 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Playwright, async_playwright
 
-from tests.support import browsers
 from tests.support.control_room import ControlRoom
 from tests.support.crew import Crew
 from tests.support.server import Server
@@ -33,18 +32,18 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def server(made_data_dir: Path) -> Iterator[Server]:
     """For tests that only add sessions of their own."""
-    yield from _lifetime(Server(workers=1))
+    yield from _lifetime(Server(workers=1, copy_of=made_data_dir))
 
 
 @pytest.fixture
-def start_server() -> Iterator[Callable[..., Server]]:
+def start_server(made_data_dir: Path) -> Iterator[Callable[..., Server]]:
     """Starts servers with settings of their own, for tests that break them."""
     servers: list[Server] = []
 
     def start(*, launch_only: bool = False, **settings: Any) -> Server:
-        server = Server(**settings)
+        server = Server(copy_of=made_data_dir, **settings)
         servers.append(server)
         _running.append(server)
         server.launch()
@@ -81,33 +80,15 @@ async def crew(server: Server) -> AsyncIterator[Crew]:
     await crew.dismiss()
 
 
+@pytest_asyncio.fixture(loop_scope="session", scope="module")
+async def room_beside(server: Server) -> AsyncIterator[ControlRoom]:
+    crew = Crew(server)
+    yield await ControlRoom.build(crew)
+    await crew.dismiss()
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def control_room(crew: Crew) -> AsyncIterator[ControlRoom]:
-    """A room that must not notice the test beside it."""
-    room = await ControlRoom.build(crew)
-    yield room
-    await room.assert_undisturbed()
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def playwright() -> AsyncIterator[Playwright]:
-    async with async_playwright() as driver:
-        yield driver
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def chromium(playwright: Playwright) -> AsyncIterator[Browser]:
-    if browsers.chromium_path() is None:
-        pytest.skip("Chromium is not installed")
-    browser = await browsers.launch_chromium(playwright)
-    yield browser
-    await browser.close()
-
-
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def firefox(playwright: Playwright) -> AsyncIterator[Browser]:
-    if browsers.firefox_path() is None:
-        pytest.skip("Firefox is not installed")
-    browser = await browsers.launch_firefox(playwright)
-    yield browser
-    await browser.close()
+async def control_room(room_beside: ControlRoom) -> AsyncIterator[ControlRoom]:
+    """A room that must not notice the tests of a file beside it, each of them."""
+    yield room_beside
+    await room_beside.assert_undisturbed()

@@ -73,7 +73,7 @@ async def test_truncated_and_altered_datagrams_from_a_known_address(crew: Crew, 
     assert control_room.host.publisher is not None
     transport = control_room.host.publisher.transport
     genuine: list[bytes] = []
-    send = transport.send_datagram
+    send, send_now = transport.send_datagram, transport.dtls.transport._send_now  # type: ignore[attr-defined]
 
     def record(data: bytes) -> None:
         genuine.append(data)
@@ -83,6 +83,7 @@ async def test_truncated_and_altered_datagrams_from_a_known_address(crew: Crew, 
     transport.dtls.transport._send_now = record  # type: ignore[attr-defined]
     await until(lambda: len(genuine) > 60, "packets are sent")
     transport.send_datagram = send  # type: ignore[method-assign]
+    transport.dtls.transport._send_now = send_now  # type: ignore[attr-defined]
     received_before = control_room.viewer.received(control_room.host.id, "camera")
     before = await drops(crew)
     rng = random.Random(2)

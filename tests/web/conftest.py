@@ -5,33 +5,37 @@ Every test of this folder runs on one event loop for the whole session, because 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page
 
-from tests.support import browsers
-from tests.web.fake_server import FakeServer
+from tests.support.console import Console, gate, listen
+from tests.web.fake_server import SESSION_ID, FakeServer
 
 FAR_END = (Path(__file__).parent / "far_end.js").read_text()
 TIMEOUT_MS = 15_000
+WAS_ON_STAGE = """
+try {
+  if (!sessionStorage.getItem("seeded")) {
+    sessionStorage.setItem("seeded", "true");
+    sessionStorage.setItem("greenroom.onstage", JSON.stringify({ session: "SESSION_ID", without: [] }));
+  }
+} catch {
+  // An empty page has no storage.
+}
+""".replace("SESSION_ID", SESSION_ID)
+"""Who is a guest when the page opens has been through the green room: as if the page were loaded anew."""
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def launched() -> AsyncIterator[dict[str, Browser]]:
-    """Browsers by name, started when a test first wants them."""
-    async with async_playwright() as driver:
-        found: dict[str, Browser] = {}
-        if browsers.chromium_path():
-            found["chromium"] = await browsers.launch_chromium(driver)
-        if browsers.firefox_path():
-            found["firefox"] = await browsers.launch_firefox(driver)
-        yield found
-        for browser in found.values():
-            await browser.close()
+@pytest.fixture(autouse=True)
+def console() -> Iterator[Console]:
+    """No page of a test says an error on its console, but for what the test expects."""
+    with gate() as console:
+        yield console
 
 
 @pytest.fixture
@@ -41,10 +45,10 @@ def browser_name() -> str:
 
 
 @pytest.fixture
-def browser(launched: dict[str, Browser], browser_name: str) -> Browser:
-    if browser_name not in launched:
-        pytest.skip(f"{browser_name} is not installed")
-    return launched[browser_name]
+def browser(request: pytest.FixtureRequest, browser_name: str) -> Browser:
+    """Started when a test first wants it: most never want Firefox."""
+    browser: Browser = request.getfixturevalue(browser_name)
+    return browser
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -61,34 +65,40 @@ async def context(browser: Browser, server: FakeServer) -> AsyncIterator[Browser
     chromium = browser.browser_type.name == "chromium"
     context = await browser.new_context(permissions=permissions if chromium else [])
     context.set_default_timeout(TIMEOUT_MS)
+    await context.add_init_script(WAS_ON_STAGE)
+    listen(context)
     yield context
     await context.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext) -> AsyncIterator[Page]:
-    """An empty page; what goes wrong on it unseen fails the test."""
-    page = await context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if "Security Policy" in message.text else None)
-    yield page
-    assert not errors
+    """An empty page."""
+    yield await context.new_page()
+
+
+@pytest.fixture(scope="session")
+def far_pages() -> dict[str, Page]:
+    """By browser: pages that the tests have as their far end in turn."""
+    return {}
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def far_end(browser: Browser, server: FakeServer) -> AsyncIterator[Page]:
+async def far_end(
+    browser: Browser, browser_name: str, server: FakeServer, far_pages: dict[str, Page]
+) -> AsyncIterator[Page]:
     """Another page whose `farEnd` answers publish connections and offers receive connections, as the server would."""
-    context = await browser.new_context(
-        permissions=["camera", "microphone"] if browser.browser_type.name == "chromium" else []
-    )
-    page = await context.new_page()
-    await page.goto(f"{server.url}/")
+    if browser_name not in far_pages:
+        permissions = ["camera", "microphone"] if browser_name == "chromium" else []
+        far_pages[browser_name] = await (await browser.new_context(permissions=permissions)).new_page()
+    page = far_pages[browser_name]
+    await page.goto(f"{server.url}/icon.svg")
     await page.evaluate(FAR_END)
     server.replies["publish_offer"] = answering(page)
     yield page
     server.drop_replies()
-    await context.close()
+    # Its cameras and connections end.
+    await page.goto("about:blank")
 
 
 def answering(page: Page) -> Any:

@@ -6,7 +6,6 @@ import signal
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -223,8 +222,10 @@ async def test_an_unreachable_database_is_told_without_its_password() -> None:
     await database.close()
 
 
-async def test_while_the_database_is_away_calls_fail_and_afterwards_they_work(data_dir: Path) -> None:
-    server = EmbeddedPostgres(data_dir)
+async def test_while_the_database_is_away_calls_fail_and_afterwards_they_work(
+    embedded_postgres: EmbeddedPostgres,
+) -> None:
+    server = embedded_postgres
     database = Database(await server.start())
     try:
         await database.migrate()
@@ -261,7 +262,6 @@ async def test_while_the_database_is_away_calls_fail_and_afterwards_they_work(da
                 await asyncio.sleep(0.05)
     finally:
         await database.close()
-        await server.stop()
 
 
 async def test_a_call_that_the_database_never_answers_ends(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -75,20 +74,6 @@ def run_owner(data_dir: Path, python: str = sys.executable, user: int | None = N
     return process, json.loads(process.stdout.readline())
 
 
-@pytest.fixture(scope="module")
-def made_data_dir() -> Iterator[Path]:
-    """A data folder whose database was made and stopped, to copy: making one takes a second or more."""
-    parent = Path(tempfile.mkdtemp(prefix="greenroom-test-", dir="/tmp"))
-    parent.chmod(0o711)
-    try:
-        owner, answer = run_owner(parent / "made")
-        owner.communicate(timeout=60)
-        assert "dsn" in answer, answer
-        yield parent / "made"
-    finally:
-        shutil.rmtree(parent)
-
-
 @pytest.fixture
 async def new_server(data_dir: Path) -> AsyncIterator[EmbeddedPostgres]:
     """Not started, its data folder not made."""
@@ -98,10 +83,9 @@ async def new_server(data_dir: Path) -> AsyncIterator[EmbeddedPostgres]:
 
 
 @pytest.fixture
-def server(made_data_dir: Path, data_dir: Path, new_server: EmbeddedPostgres) -> EmbeddedPostgres:
+def server(embedded_postgres: EmbeddedPostgres) -> EmbeddedPostgres:
     """Not started, its data folder made."""
-    subprocess.run(["cp", "-a", made_data_dir, data_dir], check=True)
-    return new_server
+    return embedded_postgres
 
 
 @pytest.fixture
@@ -194,8 +178,9 @@ async def test_a_killed_backend_does_not_end_the_service(server: EmbeddedPostgre
 
 
 async def test_stopping_while_it_recovers_from_a_crash_takes_seconds_and_loses_nothing(
-    server: EmbeddedPostgres,
+    server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("control_api.embedded.postgres.FAST_STOP_TIMEOUT_S", 1.0)
     dsn = await server.start()
     await query(dsn, "create table kept as select 2 as value")
     victim = await asyncpg.connect(dsn)
@@ -203,7 +188,7 @@ async def test_stopping_while_it_recovers_from_a_crash_takes_seconds_and_loses_n
     await until(victim.is_closed, "the crash")
     begin = time.monotonic()
     await server.stop()
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 11
     assert await query(await server.start(), "select value from kept") == 2
 
 

@@ -9,7 +9,6 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -308,16 +307,14 @@ class Stream:
 
 
 @pytest.fixture
-async def own_postgres(data_dir: Path) -> AsyncIterator[tuple[EmbeddedPostgres, Database]]:
-    server = EmbeddedPostgres(data_dir)
-    database = Database(await server.start())
+async def own_postgres(embedded_postgres: EmbeddedPostgres) -> AsyncIterator[tuple[EmbeddedPostgres, Database]]:
+    database = Database(await embedded_postgres.start())
     try:
         await database.migrate()
         await database.connect()
-        yield server, database
+        yield embedded_postgres, database
     finally:
         await database.close()
-        await server.stop()
 
 
 async def test_what_was_acknowledged_survives_a_stop_and_kills_exactly_once(

@@ -7,7 +7,6 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -119,8 +118,8 @@ async def test_a_number_that_somebody_else_got_after_a_crash_is_no_proof(databas
     assert not await _was_committed(database, str(int(numbers[0]) + 10**6), [session.id])
 
 
-async def test_reactions_are_counted_exactly_while_postgres_is_killed(data_dir: Path) -> None:
-    server = EmbeddedPostgres(data_dir)
+async def test_reactions_are_counted_exactly_while_postgres_is_killed(embedded_postgres: EmbeddedPostgres) -> None:
+    server = embedded_postgres
     database = Database(await server.start())
     try:
         await database.migrate()
@@ -167,4 +166,3 @@ async def test_reactions_are_counted_exactly_while_postgres_is_killed(data_dir: 
         assert await counted(database, session.id) == tally["acknowledged"]
     finally:
         await database.close()
-        await server.stop()
