@@ -30,7 +30,6 @@ _STAMP: Final = "sent="
 _CHAT_EVENT: Final = '{"type":"message","message"'
 """The reply to the sender has the request's id there."""
 _REPLY_TIMEOUT_S: Final = 30.0
-_SETTLE_S: Final = 2.0
 _JOINS_AT_ONCE: Final = 20
 _REACTIONS: Final = ("heart", "fire", "clap")
 
@@ -165,10 +164,11 @@ class Result:
 
 
 class Bench:
-    def __init__(self, crowd: Crowd, control_pids: Sequence[int], seconds: float) -> None:
+    def __init__(self, crowd: Crowd, control_pids: Sequence[int], seconds: float, settle_s: float) -> None:
         self._crowd = crowd
         self._pids = control_pids
         self._seconds = seconds
+        self._settle_s = settle_s
 
     async def starts(self, count: int) -> Result:
         """From the call to the host's `welcome`."""
@@ -205,7 +205,7 @@ class Bench:
     async def chat(self, members: int, rate: float) -> Result:
         """From sending to the arrival at each member of one room, at `rate` messages a second in all."""
         room = await self._crowd.open_room(members)
-        await asyncio.sleep(_SETTLE_S)
+        await asyncio.sleep(self._settle_s)
         times = _fresh(room)
 
         async def work() -> None:
@@ -221,7 +221,7 @@ class Bench:
     async def everything(self, sessions: int, members: int) -> Result:
         """REST calls of all kinds while all sessions chat (a message a second each) and react."""
         rooms = [await self._crowd.open_room(members) for _ in range(sessions)]
-        await asyncio.sleep(_SETTLE_S)
+        await asyncio.sleep(self._settle_s)
         self._crowd.api = times = Histogram()
         deadline = time.monotonic() + self._seconds
 
@@ -295,7 +295,7 @@ async def run(arguments: argparse.Namespace) -> list[Result]:
         pids = (await SYSTEM.processes(url)).control
         crowd = Crowd(url)
         stack.push_async_callback(crowd.close)
-        bench = Bench(crowd, pids, arguments.seconds)
+        bench = Bench(crowd, pids, arguments.seconds, arguments.settle_s)
         results = []
         for measurement in (
             bench.starts(arguments.starts),
@@ -341,6 +341,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--starts", type=int, default=100, help="sessions started one by one; default %(default)s")
     parser.add_argument("--requests", type=int, default=200, help="made one by one; default %(default)s")
     parser.add_argument("--seconds", type=float, default=15.0, help="of chat and of calls; default %(default)s")
+    parser.add_argument("--settle-s", type=float, default=2.0, help="after all have joined; default %(default)s")
     parser.add_argument("--json", action="store_true")
     return parser
 

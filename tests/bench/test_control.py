@@ -8,11 +8,13 @@ import sys
 
 from tests.support.server import ROOT
 
-SMALL = {"starts": 3, "requests": 3, "members": 5, "rate": 10, "sessions": 2, "session-members": 3, "seconds": 2}
+SMALL = {"starts": 3, "requests": 3, "members": 5, "rate": 10, "sessions": 2, "session-members": 3}
+TIMES = {"seconds": 2, "settle-s": 0.1}
 
 
 def test_every_measurement_counts_what_it_says() -> None:
-    command = [sys.executable, "-m", "bench.control", "--json", *(f"--{name}={value}" for name, value in SMALL.items())]
+    options = [f"--{name}={value}" for name, value in (SMALL | TIMES).items()]
+    command = [sys.executable, "-m", "bench.control", "--json", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert done.stdout, done.stderr
     starts, requests, chat, everything = json.loads(done.stdout)

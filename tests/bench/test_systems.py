@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -25,7 +24,7 @@ def missing(name: str) -> str | None:
     return interface.why_not() if name == "janus" else None
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(scope="module", params=NAMES)
 def chosen(request: pytest.FixtureRequest) -> System:
     reason = missing(request.param)
     if reason is not None:
@@ -33,14 +32,14 @@ def chosen(request: pytest.FixtureRequest) -> System:
     return system(request.param)
 
 
-@pytest.fixture
-async def running(chosen: System) -> AsyncIterator[Running]:
+@pytest.fixture(scope="module")
+def running(chosen: System) -> Iterator[Running]:
     cores = usable()
-    running = await asyncio.to_thread(chosen.start, cores, cores[0])
+    running = chosen.start(cores, cores[0])
     try:
         yield running
     finally:
-        await asyncio.to_thread(running.stop)
+        running.stop()
 
 
 @pytest.fixture

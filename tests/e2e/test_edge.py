@@ -39,9 +39,8 @@ async def test_a_stage_over_tls(start_server: Callable[..., Server], chromium: B
         session_id = await host.go_live("Behind a lock")
         host_id = await host.own_id()
         await viewer.watch(session_id)
-        await viewer.sees(host_id, timeout=40)
-
         write_certificate(tmp_path)
+        await viewer.sees(host_id, timeout=40)
         renewed = ssl.PEM_cert_to_DER_cert(certificate.read_text())
         address = ("127.0.0.1", server.port)
         await until(

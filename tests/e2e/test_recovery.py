@@ -75,7 +75,7 @@ async def test_a_second_socket_takes_the_place_of_the_first(crew: Crew) -> None:
 
 
 async def test_who_does_not_come_back_leaves_and_a_host_takes_the_session_along(start_crew: StartCrew) -> None:
-    crew = start_crew(resume_grace_s=SHORT_GRACE_S)
+    crew = start_crew(resume_grace_s=1)
     host_user, session_id = await crew.live()
     host = await crew.raw(host_user, session_id)
     guest_user = await crew.user("Guest")

@@ -115,8 +115,13 @@ async def test_a_killed_worker_is_replaced_and_its_rooms_are_told(pool):
             await asyncio.sleep(0.1)
 
 
-async def test_reports_tell_without_asking_which_worker_is_stuck(pool, monkeypatch):
+@pytest.fixture
+def frequent_reports(monkeypatch):
     monkeypatch.setattr(pool_module, "LATE_AFTER_S", 0.2)
+    monkeypatch.setattr(pool_module, "LOAD_INTERVAL_S", 0.5)
+
+
+async def test_reports_tell_without_asking_which_worker_is_stuck(frequent_reports, pool):
     assert all(report.answers for report in pool.reports)
     await eventually(lambda: all(report.stats for report in pool.reports))
     stuck, other = [report.stats.pid for report in pool.reports]
