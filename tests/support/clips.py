@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from fractions import Fraction
 
 import av
@@ -33,19 +34,35 @@ def sine(first_sample: int, count: int, frequency_hz: float = TONE_HZ) -> NDArra
     return (np.sin(phase) * 10_000).astype(np.int16)
 
 
+Clip = tuple[tuple[bytes, ...], ...]
+"""RTP payloads of each frame, the first of them a keyframe: it may be begun anew at any time."""
+
+
 @functools.cache
-def vp8_clip(width: int = 640, height: int = 360, frames: int = 60) -> tuple[tuple[bytes, ...], ...]:
-    """RTP payloads (RFC 7741) of each frame, the first of them a keyframe: the clip may be begun anew at any time."""
+def vp8_clip(width: int = 640, height: int = 360, frames: int = 60, bit_rate: int = 1_200_000) -> Clip:
+    """Moving bands."""
+    return encode_vp8((picture(index, width, height) for index in range(frames)), bit_rate)
+
+
+def small_vp8_clip() -> Clip:
+    """As a guest among many sends it, one packet a frame as a rule, so that a browser can show twenty."""
+    return vp8_clip(320, 180, bit_rate=150_000)
+
+
+def encode_vp8(pictures: Iterable[NDArray[np.uint8]], bit_rate: int) -> Clip:
+    """The pictures (RGB, all of one shape (height, width, 3)) as payloads of RFC 7741. `bit_rate` in bit/s."""
     encoder = av.CodecContext.create("libvpx", "w")
-    encoder.width, encoder.height = width, height
     encoder.pix_fmt = "yuv420p"
     encoder.time_base = Fraction(1, VIDEO_FPS)
-    encoder.bit_rate = 1_200_000
-    encoder.gop_size = 10 * frames
+    encoder.bit_rate = bit_rate
+    # No keyframe but the first.
+    encoder.gop_size = 1 << 16
     encoder.options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "auto-alt-ref": "0"}
     encoded: list[bytes] = []
-    for index in range(frames):
-        frame = av.VideoFrame.from_ndarray(picture(index, width, height), format="rgb24").reformat(format="yuv420p")
+    for index, rgb in enumerate(pictures):
+        if index == 0:
+            encoder.height, encoder.width = rgb.shape[:2]
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
         frame.pts = index
         encoded += [bytes(packet) for packet in encoder.encode(frame)]
     encoded += [bytes(packet) for packet in encoder.encode(None)]

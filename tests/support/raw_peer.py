@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from . import rtcp, sdp
 from .api import User
+from .clips import Clip
 from .raw_streams import Link, OpusStream, ReceivedStream, Vp8Stream
 from .raw_transport import RawTransport
 from .waiting import until
@@ -40,6 +41,9 @@ def _usable(description: sdp.Description) -> tuple[str, int]:
 
 class Publisher:
     """The publish connection."""
+
+    film: Clip | None = None
+    """What is sent as video, where it is not the usual clip."""
 
     def __init__(self, ws: WsClient, rewrite: AddressRewrite, srtp_profiles: Any, setup: str) -> None:
         self.transport = RawTransport(srtp_profiles)
@@ -93,8 +97,7 @@ class Publisher:
 
     def _start(self, source: str) -> None:
         track = self._tracks[source]
-        make = Vp8Stream if track.kind == "video" else OpusStream
-        stream = make(self._link, track)
+        stream = Vp8Stream(self._link, track, self.film) if track.kind == "video" else OpusStream(self._link, track)
         self.streams[source] = stream
         self._tasks[source] = asyncio.create_task(self._pace(stream))
 
@@ -244,10 +247,14 @@ class RawPeer:
         rewrite: AddressRewrite = _same_address,
         srtp_profiles: Any = None,
         setup: str = "actpass",
+        receives: bool = True,
     ) -> Self:
-        """`rewrite` maps the server's media address to where datagrams are sent; `setup` is what publishing offers."""
+        """`rewrite` maps the server's media address to where datagrams are sent; `setup` is what publishing offers.
+
+        Without `receives` no offer of the server is answered.
+        """
         peer = cls(rewrite, srtp_profiles, setup)
-        peer.ws = await WsClient.open(user, session_id, on_event=peer._on_event)
+        peer.ws = await WsClient.open(user, session_id, on_event=peer._on_event if receives else None)
         peer._answering = asyncio.create_task(peer._answer_offers())
         return peer
 
@@ -255,9 +262,10 @@ class RawPeer:
     def id(self) -> str:
         return self.ws.participant_id
 
-    async def publish(self, *sources: str) -> Publisher:
+    async def publish(self, *sources: str, film: Clip | None = None) -> Publisher:
         if self.publisher is None:
             self.publisher = Publisher(self.ws, self._rewrite, self._srtp_profiles, self._setup)
+            self.publisher.film = film
         await self.publisher.publish(*(sources or ("camera", "microphone")))
         return self.publisher
 

@@ -128,13 +128,13 @@ UNKNOWN_VALUE = b"\xca\xfe"
 
 
 class Vp8Stream(_Sender):
-    """A looped clip of 640x360 at 30 frames a second; a keyframe request begins it anew."""
+    """A looped clip, by default of 640x360, at 30 frames a second; a keyframe request begins it anew."""
 
     interval_s = 1 / clips.VIDEO_FPS
 
-    def __init__(self, link: Link, track: sdp.SentTrack) -> None:
+    def __init__(self, link: Link, track: sdp.SentTrack, clip: clips.Clip | None = None) -> None:
         super().__init__(link, track, sdp.VP8_PT, clips.VIDEO_CLOCK_HZ)
-        self._clip = clips.vp8_clip()
+        self._clip = clip or clips.vp8_clip()
         self._position = 0
         self.frames = 0
 

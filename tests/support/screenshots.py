@@ -1,6 +1,6 @@
 """`make screenshots`: the pictures of README and docs, taken from the real page on a real server.
 
-Everybody on stage has a browser of their own, whose camera is a drawing that moves.
+The host of the panel's picture has a browser with a camera; everybody else on stage sends a film from here.
 """
 
 from __future__ import annotations
@@ -8,129 +8,191 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any, Final
 
-import av
-import numpy as np
-from numpy.typing import NDArray
-from playwright.async_api import Browser, Playwright, async_playwright
+from playwright.async_api import Browser, BrowserContext, Playwright, async_playwright
 
+from .api import User
 from .browsers import CHROMIUM_FLAGS, Person, chromium_path
+from .clips import encode_vp8
+from .crew import Crew
+from .portraits import Portrait, record
 from .server import Server
 from .waiting import until
 
-WIDTH, HEIGHT, FRAMES = 1280, 720, 20
-Colour = tuple[int, int, int]
-
-# Background above and below, clothes, skin, hair.
-PALETTES: dict[str, tuple[Colour, Colour, Colour, Colour, Colour]] = {
-    "Hana": ((42, 78, 96), (18, 32, 48), (214, 92, 70), (236, 188, 156), (48, 30, 28)),
-    "Gustavo": ((196, 164, 120), (110, 78, 56), (46, 92, 84), (168, 112, 78), (24, 20, 20)),
-    "Ines": ((132, 110, 168), (60, 46, 92), (240, 200, 90), (206, 150, 116), (96, 52, 34)),
-}
-
-
-def _ellipse(x: float, y: float, width: float, height: float) -> NDArray[np.float64]:
-    """How much each pixel lies inside, 0-1 with a soft edge."""
-    columns, rows = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
-    distance = ((columns - x) / width) ** 2 + ((rows - y) / height) ** 2
-    return np.clip((1 - distance) * min(width, height) / 3, 0, 1)
-
-
-def portrait(name: str, phase: float) -> NDArray[np.uint8]:
-    """One frame, uint8 of shape (HEIGHT, WIDTH, 3). `phase` 0-1 is where in its loop the movement is."""
-    top, bottom, clothes, skin, hair = (np.array(colour, dtype=float) for colour in PALETTES[name])
-    fade = np.linspace(0, 1, HEIGHT)[:, None, None]
-    picture = np.broadcast_to(top * (1 - fade) + bottom * fade, (HEIGHT, WIDTH, 3)).copy()
-    sway = 14 * np.sin(2 * np.pi * phase)
-    nod = 6 * np.cos(2 * np.pi * phase)
-
-    def paint(colour: NDArray[np.float64], *shape: float) -> None:
-        mask = _ellipse(*shape)[:, :, None]
-        picture[:] = picture * (1 - mask) + colour * mask
-
-    centre = WIDTH / 2 + sway
-    paint(top * 1.25, WIDTH * 0.82, HEIGHT * 0.3, 120, 120)
-    paint(clothes, centre, HEIGHT * 1.12, 330, 330)
-    paint(hair, centre, 268 + nod, 152, 176)
-    paint(skin * 0.9, centre, 470, 58, 100)
-    paint(skin, centre, 310 + nod, 118, 150)
-    paint(hair, centre - 20, 196 + nod, 128, 62)
-    for side in (-46, 46):
-        paint(np.array([34.0, 28, 28]), centre + side, 306 + nod, 11, 13)
-    paint(skin * 0.62, centre, 384 + nod, 34, 9 + 5 * abs(np.sin(4 * np.pi * phase)))
-    return np.clip(picture, 0, 255).astype(np.uint8)
+GUESTS: Final = (
+    *("Gustavo", "Ines", "Mateus", "Yuki", "Amara", "Jonas", "Leila", "Tomasz", "Priya", "Samuel"),
+    *("Chidi", "Elin", "Rafael", "Noor", "Marta", "Kofi", "Sofia", "Dmitri", "Aiko", "Lucas"),
+)
+TALK: Final = (
+    ("Wren", "Hello from Lisbon"),
+    ("Otis", "The sound is great today"),
+    ("Beatriz", "How do you keep the delay so low with this many people?"),
+    ("Wren", "I was about to ask the same"),
+    ("Otis", "Can we see the workshop later? https://example.org/workshop"),
+    ("Beatriz", "It is in the corner, I think I saw it"),
+)
+LIVE: Final = (
+    ("Friday evening with guests", "Questions, answers, and a tour of the workshop", "Hana", 7),
+    ("Choir rehearsal", "Altos and tenors, second half", "Mateus", 4),
+    ("Reading group", "Chapter nine. Late joiners are welcome", "Leila", 2),
+    ("Open studio", "", "Yuki", 1),
+)
+DESKTOP: Final = {"width": 1280, "height": 800}
+PHONE: Final = {"width": 390, "height": 844}
 
 
-def record(name: str, folder: Path) -> Path:
-    """A short film that Chromium plays as its camera, over and over."""
-    path = folder / f"{name}.mjpeg"
-    with av.open(str(path), "w", format="mjpeg") as container:
-        stream = container.add_stream("mjpeg", rate=20)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuvj420p"
-        for index in range(FRAMES):
-            frame = av.VideoFrame.from_ndarray(portrait(name, index / FRAMES), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+class Studio:
+    """A server with people on it, and where the pictures go."""
+
+    def __init__(self, crew: Crew, browser: Browser, target: Path) -> None:
+        self.crew = crew
+        self._browser = browser
+        self._target = target
+        self.url = crew.server.url
+
+    async def user(self, name: str) -> User:
+        """Somebody who is called just that."""
+        api = self.crew.api
+        answer = await api.call("POST", "/auth/dev-token", {"name": name})
+        return User(api, answer["token"], answer["user_id"], answer["name"])
+
+    async def film(self, user: User, number: int, session_id: str, *, small: bool = False) -> None:
+        """Send the film of person `number` as the user's camera, who is on stage."""
+        width, height, bit_rate = (480, 270, 400_000) if small else (960, 540, 1_500_000)
+        film = await asyncio.to_thread(encode_vp8, Portrait(number, width, height).frames(), bit_rate)
+        peer = await self.crew.raw(user, session_id, receives=False)
+        await peer.publish("camera", "microphone", film=film)
+
+    async def watcher(self, name: str, size: dict[str, int], **options: Any) -> Person:
+        context: BrowserContext = await self._browser.new_context(viewport=size, locale="en-GB", **options)
+        user = await self.user(name)
+        page = await context.new_page()
+        await page.goto(f"{self.url}/#token={user.token}")
+        return Person(name, page, self.url)
+
+    async def take(self, person: Person, name: str, scheme: str) -> None:
+        await person.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await person.page.mouse.move(0, 0)
+        await person.page.wait_for_timeout(600)
+        await person.page.screenshot(path=self._target / f"{name}.jpg", type="jpeg", quality=90)
 
 
-async def _open(playwright: Playwright, name: str, folder: Path, url: str) -> tuple[Browser, Person]:
-    flags = [*CHROMIUM_FLAGS]
-    if name in PALETTES:
-        flags.append(f"--use-file-for-fake-video-capture={record(name, folder)}")
-    browser = await playwright.chromium.launch(executable_path=chromium_path(), args=flags)
-    return browser, await Person.arrive(browser, url, name)
+async def all_shown(person: Person, count: int) -> None:
+    """That many tiles show a picture."""
+
+    async def shown() -> bool:
+        return bool(
+            await person.page.evaluate(
+                """(count) => {
+                  const videos = [...document.querySelectorAll("[data-testid=tile] video")];
+                  return videos.length === count && videos.every(({ videoWidth }) => videoWidth > 300);
+                }""",
+                count,
+            )
+        )
+
+    await until(shown, f"{count} pictures are shown", timeout=90)
 
 
-async def take(target: Path) -> None:
-    """Make all pictures in `target`."""
+async def landing(studio: Studio) -> None:
+    hosts = []
+    for title, description, name, viewers in LIVE:
+        host = await studio.user(name)
+        session = await host.start(title, description=description)
+        hosts.append((host, session["id"]))
+        for user in (host, *[await studio.user(f"Viewer {number}") for number in range(viewers)]):
+            await studio.crew.socket(user, session["id"])
+    person = await studio.watcher("Wren", DESKTOP)
+    await until(lambda: person.by_id("session-card").nth(len(LIVE) - 1).is_visible(), "all sessions are listed")
+    await studio.take(person, "landing", "dark")
+    await studio.take(person, "landing-light", "light")
+    await person.leave()
+    for host, session_id in hosts:
+        await host.end(session_id)
+
+
+async def stages(studio: Studio) -> None:
+    """The same evening with one, five and all on stage, on a laptop and on a phone."""
+    host = await studio.user("Hana")
+    session = await host.start("Friday evening with guests", require_approval=False, max_guests=20)
+    session_id = session["id"]
+    await studio.film(host, 0, session_id)
+    viewers = {name: await studio.user(name) for name in ("Wren", "Otis", "Beatriz")}
+    for user in viewers.values():
+        await user.join(session_id)
+    person = await studio.watcher("Ada", DESKTOP)
+    await person.page.goto(f"{person.base_url}/#/s/{session_id}")
+    await person.by_id("stage").wait_for()
+    for name, text in TALK:
+        body = {"session_id": session_id, "text": text}
+        await viewers[name].call("POST", "/live/send-message", body)
+    await all_shown(person, 1)
+    await studio.take(person, "stage-1", "dark")
+    phone = await studio.watcher("Ben", PHONE, device_scale_factor=2, is_mobile=True, has_touch=True)
+    await phone.page.goto(f"{phone.base_url}/#/s/{session_id}")
+    for number, name in enumerate(GUESTS, 1):
+        guest = await studio.user(name)
+        await guest.join(session_id)
+        await guest.request_guest(session_id)
+        await studio.film(guest, number, session_id, small=True)
+        if number == 4:
+            await all_shown(person, 5)
+            await studio.take(person, "stage-5", "light")
+            await all_shown(phone, 5)
+            await studio.take(phone, "phone", "dark")
+            await studio.take(phone, "phone-light", "light")
+            await phone.leave()
+    await all_shown(person, 21)
+    await studio.take(person, "stage-21", "dark")
+    await person.leave()
+
+
+async def panel(studio: Studio, playwright: Playwright) -> None:
+    """What a host sees: a guest on stage, and people who ask."""
+    with tempfile.TemporaryDirectory() as folder:
+        film = Path(folder) / "camera.mjpeg"
+        record(0, film)
+        flags = [*CHROMIUM_FLAGS, f"--use-file-for-fake-video-capture={film}"]
+        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=flags)
+        host = await Person.arrive(browser, studio.url, "Hana")
+        session_id = await host.go_live("Friday evening with guests")
+        guest = await studio.user("Gustavo")
+        await guest.join(session_id)
+        await guest.request_guest(session_id)
+        await host.approve("Gustavo")
+        await studio.film(guest, 1, session_id)
+        for name, message in (("Ines", "A question about latency, if there is time"), ("Otis", "")):
+            viewer = await studio.user(name)
+            await viewer.join(session_id)
+            await viewer.request_guest(session_id, message)
+        await host.request_of("Otis")
+        await all_shown(host, 2)
+        await studio.take(host, "room", "dark")
+        await browser.close()
+
+
+async def main(target: Path) -> None:
+    """Take all pictures."""
     server = Server(workers=1)
     server.start()
-    browsers: list[Browser] = []
+    crew = Crew(server)
     try:
-        with tempfile.TemporaryDirectory() as films:
-            async with async_playwright() as playwright:
-
-                async def arrive(name: str) -> Person:
-                    browser, person = await _open(playwright, name, Path(films), server.url)
-                    browsers.append(browser)
-                    return person
-
-                await _scene(arrive, target)
-                for browser in browsers:
-                    await browser.close()
+        async with async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
+            studio = Studio(crew, browser, target)
+            await landing(studio)
+            await stages(studio)
+            await panel(studio, playwright)
+            await browser.close()
     finally:
+        await crew.dismiss()
         server.stop()
         server.discard()
-
-
-async def _scene(arrive: Callable[[str], Awaitable[Person]], target: Path) -> None:
-    host = await arrive("Hana")
-    await host.page.set_viewport_size({"width": 1280, "height": 760})
-    await host.page.emulate_media(color_scheme="dark")
-    session_id = await host.go_live("Friday evening with guests")
-    guest = await arrive("Gustavo")
-    await guest.watch(session_id)
-    await guest.ask_to_join("I built the thing you talk about")
-    await host.approve("Gustavo")
-    await guest.go_on_stage()
-    viewer = await arrive("Ines")
-    await viewer.watch(session_id)
-    guest_id = await guest.own_id()
-    await host.sees(guest_id)
-    await viewer.ask_to_join("A question about latency, if there is time")
-    await host.request_of("Ines")
-
-    async def sharp() -> bool:
-        return (await host.sample(guest_id)).width >= WIDTH // 2
-
-    await until(sharp, "the guest's picture is sharp", timeout=60)
-    await host.page.screenshot(path=target / "room.png")
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    asyncio.run(take(folder))
+    asyncio.run(main(folder))
