@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.support.console import Console, gate
 from tests.support.control_room import ControlRoom
 from tests.support.crew import Crew
 from tests.support.server import Server
@@ -29,6 +30,13 @@ def pytest_runtest_makereport(
         for server in _running:
             report.sections.append((f"log of the server on port {server.port}", server.log_tail()))
     return report
+
+
+@pytest.fixture(autouse=True)
+def console() -> Iterator[Console]:
+    """No page of a test says an error on its console, but for what the test expects."""
+    with gate() as console:
+        yield console
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.support.waiting import until
 from tests.web import states
-from tests.web.fake_server import SESSION_ID, FakeServer, guest_request, participant, session, token_for
+from tests.web.fake_server import FakeServer, chat_message, guest_request, participant, session
 from tests.web.states import State, enter, enter_as_host
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -192,7 +192,11 @@ async def test_what_was_disabled_for_a_while_has_the_focus_again(page: Page, ser
 
 async def test_changes_are_read_out_once(page: Page, server: FakeServer) -> None:
     server.welcome["session"] = session(settings={"slow_mode_s": 30})
-    await page.goto(f"{server.url}/#/s/{SESSION_ID}?token={token_for('u-me', 'Me')}")
+    server.replies["send_message"] = lambda sent: {
+        "type": "message",
+        "message": chat_message(9, sent["text"], "Vera", client_id=sent["client_id"]),
+    }
+    await enter(page, server)
     said = page.get_by_test_id("announcer")
     await expect(said).to_have_text("Slow mode: one message in 30 s.")
     await page.get_by_label("Write a message").fill("Again")

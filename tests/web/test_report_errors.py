@@ -9,6 +9,7 @@ import pytest_asyncio
 from playwright.async_api import BrowserContext, Page
 
 from control_api.http.routes.client_errors import ClientErrorBody
+from tests.support.console import Console
 from tests.support.waiting import until
 from tests.web.fake_server import FakeServer
 
@@ -16,8 +17,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def broken(context: BrowserContext, server: FakeServer) -> AsyncIterator[Page]:
+async def broken(context: BrowserContext, server: FakeServer, console: Console) -> AsyncIterator[Page]:
     """The page, which may fail."""
+    console.expect("")
     page = await context.new_page()
     await page.goto(server.url)
     yield page
