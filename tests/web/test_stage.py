@@ -17,7 +17,10 @@ Rect = dict[str, float]
 
 RECTS = """
 () => {
-  const rect = (element) => { const { x, y, width, height } = element.getBoundingClientRect(); return { x, y, width, height }; };
+  const rect = (element) => {
+    const { x, y, width, height } = element.getBoundingClientRect();
+    return { x, y, width, height };
+  };
   const stage = document.querySelector("[data-testid=stage]");
   return {
     stage: { ...rect(stage), scrolls: stage.scrollHeight > stage.clientHeight + 1 },
@@ -29,7 +32,11 @@ COUNT_DRAWS = """
 (() => {
   const title = Object.getOwnPropertyDescriptor(Document.prototype, "title");
   window.draws = 0;
-  Object.defineProperty(document, "title", { get: title.get, set(text) { window.draws++; title.set.call(document, text); } });
+  const set = (text) => {
+    window.draws++;
+    title.set.call(document, text);
+  };
+  Object.defineProperty(document, "title", { get: title.get, set });
 })();
 """
 HIDE = """
@@ -186,7 +193,10 @@ async def test_changes_are_drawn_once_in_a_frame(page: Page, server: FakeServer)
         """() => {
           const { state } = window.greenroom.room;
           const hana = state.participants.get("p-hana");
-          for (let index = 0; index < 500; index++) state.apply({ type: "participant_updated", participant: { ...hana, audio_muted: index % 2 === 0 } });
+          for (let index = 0; index < 500; index++) {
+            const participant = { ...hana, audio_muted: index % 2 === 0 };
+            state.apply({ type: "participant_updated", participant });
+          }
         }"""
     )
     await expect(tile(page, "Hana")).to_have_attribute("data-audio", "on")
@@ -308,6 +318,18 @@ async def test_videos_scrolled_off_and_behind_one_that_fills_the_screen_are_paus
     await until(lambda: paused_now(server) == {"camera-zoe"}, "what is behind it is paused")
     await choose(page, tile(page, "Hana"), "full-screen")
     await until(lambda: not paused_now(server), "both are seen again")
+
+
+async def test_who_fills_the_screen_can_be_managed(page: Page, server: FakeServer) -> None:
+    server.as_person("Boss", "host", [participant("Ana")])
+    await enter(page, server)
+    await choose(page, tile(page, "Ana"), "full-screen")
+    await until(lambda: page.evaluate("document.fullscreenElement?.dataset.participantId"), "a tile fills the screen")
+    await choose(page, tile(page, "Ana"), "kick")
+    await page.get_by_test_id("confirm-yes").click()
+    assert (await server.wait_for("manage_participant"))["action"] == "kick"
+    await tile(page, "Ana").dblclick(position={"x": 60, "y": 60})
+    await until(lambda: page.evaluate("document.fullscreenElement === null"), "it is a tile again")
 
 
 async def test_a_video_that_floats_goes_on_in_the_background(page: Page, server: FakeServer, far_end: Page) -> None:

@@ -42,7 +42,8 @@ function ask({ title, text, action, label, maxLength }) {
       dialog.remove();
       resolve(dialog.returnValue === "yes" ? input.value.trim() : null);
     });
-    document.body.append(dialog);
+    // Beside what fills the screen nothing can be used.
+    (document.fullscreenElement ?? document.body).append(dialog);
     dialog.showModal();
   });
 }

@@ -16,8 +16,8 @@ export function openBeside(element, button) {
   element.addEventListener("focusout", ({ relatedTarget }) => {
     if (relatedTarget instanceof Node && !element.contains(relatedTarget)) element.hidePopover();
   });
-  // Where its button is: in a dialog nothing else can be used, and what stands beside the main part belongs to nothing.
-  (button.closest("dialog, main") ?? document.body).append(element);
+  // Where its button is: beside a dialog, or what fills the screen, nothing can be used, and what stands beside the main part belongs to nothing.
+  (button.closest(":fullscreen, dialog, main") ?? document.body).append(element);
   // Its place in the order of the Tab key is behind its button, where the browser knows that.
   /** @type {(options: {source: HTMLElement}) => void} */ (element.showPopover).call(element, { source: button });
   placeBeside(element, button);
