@@ -124,7 +124,7 @@ export const german = {
     languageText: "Die Seite wird neu geladen. Du bist in ein paar Sekunden zurück; was noch nicht abgeschickt ist, geht verloren.",
     languageGo: "Wechseln",
     theme: "Farben",
-    themes: { system: "Wie System", dark: "Dunkel", light: "Hell" },
+    themes: { system: "System", dark: "Dunkel", light: "Hell" },
   },
 
   signIn: {
