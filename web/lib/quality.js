@@ -14,11 +14,11 @@ const REMEMBERED = 3;
 
 /**
  * From where on something is fair and poor. Loss: what remains after repetition; speech is disturbed from some 3 % on, and hard to follow from 8 %.
- * Round trip: ITU-T G.114 has talking people disturbed by more than 150 ms one way, and unable to talk by more than 400.
+ * A picture also stands still where a computer is too slow: that has to be much before it counts against a connection. Round trip: ITU-T G.114 has talking people disturbed by more than 150 ms one way, and unable to talk by more than 400.
  *
  * @type {Record<"loss" | "frozen" | "concealed" | "rttMs", [number, number]>}
  */
-const LIMITS = { loss: [0.025, 0.08], frozen: [0.1, 0.3], concealed: [0.04, 0.15], rttMs: [300, 800] };
+const LIMITS = { loss: [0.025, 0.08], frozen: [0.2, 0.6], concealed: [0.04, 0.15], rttMs: [300, 800] };
 
 /**
  * How good the connection of everybody on stage is, as far as it is noticed here: of others by what arrives from them, of the caller by both
