@@ -10,12 +10,14 @@ from typing import Any, Self
 
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Playwright
 
+from .console import listen
 from .waiting import until
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
-    "--use-fake-device-for-media-stream=device-count=2",
+    # The second camera measures depth, which no peer connection sends: the third is there to be changed to.
+    "--use-fake-device-for-media-stream=device-count=3",
     "--use-fake-ui-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     "--disable-features=WebRtcHideLocalIpsWithMdns",
@@ -185,6 +187,7 @@ class Person:
             # The tests' certificates sign themselves.
             ignore_https_errors=True,
         )
+        listen(context)
         for script in (PROBE_SCRIPT, *scripts):
             await context.add_init_script(script)
         person = cls(name, await context.new_page(), base_url)

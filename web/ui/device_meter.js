@@ -23,6 +23,8 @@ export class DeviceMeter {
 
   /** @param {MediaStreamTrack | null} track */
   follow(track) {
+    // A copy would keep the device open that its owner has stopped, and with it the way in which it was opened.
+    if (track?.readyState === "ended") track = null;
     if (track === this.#source) return;
     this.#release();
     this.#source = track;

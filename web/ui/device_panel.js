@@ -9,6 +9,8 @@ import { texts } from "./texts.js";
  * @typedef {import("./local_media.js").Lost} Lost
  */
 
+/** @type {Source[]} in the order in which they are named */
+const SHOWN = ["camera", "microphone", "screen", "screen_audio"];
 /** @type {Record<Device, string>} */
 const PICTURES = { microphone: "mic", camera: "camera" };
 
@@ -164,7 +166,7 @@ export class DevicePanel {
     const names = (/** @type {Source[]} */ sources) => sources.map((source) => texts.sources[source]).join(", ");
     const missing = this.#wanted.filter((source) => !this.#media.get(source));
     if (missing.length && this.#media.opening) return texts.devices.asking;
-    const open = [...this.#media.tracks.keys()];
+    const open = SHOWN.filter((source) => this.#media.get(source));
     return open.length ? texts.devices.ready(names(open)) : texts.devices.off(names(this.#wanted));
   }
 }

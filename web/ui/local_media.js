@@ -162,9 +162,9 @@ export class LocalMedia extends EventTarget {
   /** @param {Device} source */
   async #reopen(source) {
     const before = this.tracks.get(source);
-    const claim = this.#claim(source);
     // Phones, and some drivers, have one device of a kind open at a time.
     before?.stop();
+    const claim = this.#claim(source);
     try {
       this.#put(source, await openDevice(source, this.#options(source)), claim);
     } catch (error) {
