@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 from playwright.async_api import Browser, Page, expect
 
 from tests.support import node_packages
+from tests.support.api import User
 from tests.support.crew import Crew
 from tests.support.server import Server, free_tcp_port
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
+PATIENCE_MS = 30_000
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs/examples"
 PLAYING = """
 (count) => [...document.querySelectorAll("video")].filter((video) => video.videoWidth > 0 && video.currentTime > 1).length === count
@@ -34,6 +38,7 @@ async def site(port: int, server: Server) -> AsyncIterator[str]:
         return web.Response(text=node_packages.react_module(request.match_info["name"]), content_type="text/javascript")
 
     app = web.Application()
+
     async def icon(request: web.Request) -> web.Response:
         return web.Response(status=204)
 
@@ -43,6 +48,10 @@ async def site(port: int, server: Server) -> AsyncIterator[str]:
     await web.TCPSite(runner, "127.0.0.1", port).start()
     yield f"http://127.0.0.1:{port}"
     await runner.cleanup()
+
+
+async def pending(host: User, session_id: str) -> list[dict[str, Any]]:
+    return list((await host.call("GET", f"/live/sessions/{session_id}/guest-requests"))["guest_requests"])
 
 
 async def test_pages_of_another_origin_talk_to_each_other(
@@ -69,13 +78,14 @@ async def test_pages_of_another_origin_talk_to_each_other(
         await guests.wait_for_function(PLAYING, arg=1)
         await guests.get_by_label("Message").fill("Hello from elsewhere")
         await guests.get_by_role("button", name="Send").click()
-        await expect(hosts.locator("#chat li")).to_have_text(f"{guest.name}: Hello from elsewhere")
+        await expect(hosts.locator("#chat li")).to_have_text(f"{guest.name}: Hello from elsewhere", timeout=PATIENCE_MS)
         await guests.get_by_role("button", name="Ask to join").click()
-        await expect(guests.get_by_role("heading")).to_have_text(f"A test: {host.name}")
-        request = (await host.call("GET", f"/live/sessions/{session_id}/guest-requests"))["guest_requests"][0]
-        await host.respond(session_id, request["id"], approve=True)
+        requests = await until(lambda: pending(host, session_id), "the host is asked")
+        await host.respond(session_id, requests[0]["id"], approve=True)
         await hosts.wait_for_function(PLAYING, arg=1)
-        await expect(hosts.get_by_role("heading")).to_have_text(f"A test: {host.name}, {guest.name}")
+        await expect(hosts.get_by_role("heading")).to_have_text(
+            f"A test: {host.name}, {guest.name}", timeout=PATIENCE_MS
+        )
         for page in (hosts, guests):
             await page.context.close()
     await crew.dismiss()
