@@ -38,7 +38,11 @@ LIVE: Final = (
     ("Choir rehearsal", "Altos and tenors, second half", "Mateus", 4),
     ("Reading group", "Chapter nine. Late joiners are welcome", "Leila", 2),
     ("Open studio", "", "Yuki", 1),
+    ("Bread at home", "Sourdough, from the start", "Amara", 5),
+    ("Standup, out loud", "Five people, five minutes each", "Samuel", 3),
 )
+SPEAKERS: Final = (0, 3)
+"""Numbers of the people who can be heard."""
 DESKTOP: Final = {"width": 1280, "height": 800}
 PHONE: Final = {"width": 390, "height": 844}
 
@@ -63,7 +67,8 @@ class Studio:
         width, height, bit_rate = (480, 270, 400_000) if small else (960, 540, 1_500_000)
         film = await asyncio.to_thread(encode_vp8, Portrait(number, width, height).frames(), bit_rate)
         peer = await self.crew.raw(user, session_id, receives=False)
-        await peer.publish("camera", "microphone", film=film)
+        sources = ("camera", "microphone") if number in SPEAKERS else ("camera",)
+        await peer.publish(*sources, film=film)
 
     async def watcher(self, name: str, size: dict[str, int], **options: Any) -> Person:
         context: BrowserContext = await self._browser.new_context(viewport=size, locale="en-GB", **options)
