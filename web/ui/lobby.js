@@ -161,7 +161,7 @@ function updateCard(element, session) {
   setText(find(element, ".card-title"), title);
   setText(find(element, ".card-text"), session.description);
   setText(find(element, ".card-host"), host);
-  setText(find(element, ".viewers span"), String(viewers));
+  setText(find(element, ".viewers span"), viewers.toLocaleString(texts.language));
   setText(find(element, ".guests span"), String(guests));
   setAttribute(find(element, ".viewers"), "title", texts.viewers(viewers));
   setAttribute(find(element, ".guests"), "title", texts.guestsOnStage(guests));
