@@ -22,7 +22,10 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240
 PATIENCE_MS = 30_000
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs/examples"
 PLAYING = """
-(count) => [...document.querySelectorAll("video")].filter((video) => video.videoWidth > 0 && video.currentTime > 1).length === count
+(count) => {
+  const videos = [...document.querySelectorAll("video")];
+  return videos.filter((video) => video.videoWidth > 0 && video.currentTime > 1).length === count;
+}
 """
 
 

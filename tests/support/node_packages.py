@@ -47,7 +47,7 @@ def tsc(*arguments: str | Path) -> list[str]:
 
 
 def react_module(name: str) -> str:
-    """A file of `REACT` as an ES module. React comes as CommonJS, which bundlers turn into modules, and browsers don't."""
+    """A file of `REACT` as an ES module: React comes as CommonJS, which bundlers understand and browsers don't."""
     return _as_module(path_of(REACT[name]).read_text())
 
 

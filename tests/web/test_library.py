@@ -84,8 +84,8 @@ def program(index: str, origin: str, session_id: str) -> str:
 
 
 EXPECTED = {
-    "request_guest", "publish_offer", "respond_guest_request", "invite_guest", "update_settings", "mute_all", "send_message", "react",
-    "send_gift", "get_stats",
+    "request_guest", "publish_offer", "respond_guest_request", "invite_guest", "update_settings", "mute_all",
+    "send_message", "react", "send_gift", "get_stats",
 }  # fmt: skip
 
 
