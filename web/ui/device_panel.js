@@ -16,7 +16,8 @@ const PICTURES = { microphone: "mic", camera: "camera" };
 
 /** What would be seen and heard of the user, the choice of devices, and help where one does not work. */
 export class DevicePanel {
-  element;
+  /** The picture, what is to be said about it, and `actions`. */
+  preview;
   /** Buttons below the preview; the owner of the panel may add some. */
   actions = h("div", { class: "preview-actions" });
   #media;
@@ -52,10 +53,14 @@ export class DevicePanel {
     const frame = h("div", { class: "preview-frame" },
       h("span", { class: "avatar", "aria-hidden": "true" }, initials(name)), this.#video,
       h("div", { class: "preview-toggles" }, ...Object.values(this.#toggles ?? {})));
-    this.element = h("section", { class: "devices", "aria-label": texts.devices.preview },
-      h("div", { class: "preview" }, frame, this.#status, this.actions), this.#fields.element);
+    this.preview = h("section", { class: "preview", "aria-label": texts.devices.preview }, frame, this.#status, this.actions);
     for (const type of ["change", "devices"]) media.addEventListener(type, this.#render);
     media.addEventListener("lost", this.#lost);
+  }
+
+  /** The choice of devices. */
+  get fields() {
+    return this.#fields.element;
   }
 
   dispose() {

@@ -14,7 +14,7 @@ export function openDeviceSettings(media, name, wanted) {
   const panel = new DevicePanel(media, name, { toggles: false });
   const dialog = h("dialog", { class: "device-dialog", "aria-labelledby": "device-title", dataset: { testid: "device-dialog" } },
     h("h2", { id: "device-title" }, texts.devices.title),
-    panel.element,
+    h("div", { class: "devices" }, panel.preview, panel.fields),
     h("div", { class: "dialog-buttons" },
       h("button", { type: "button", class: "primary", dataset: { testid: "device-done" }, onClick: () => dialog.close() }, texts.devices.done)));
   dialog.addEventListener("close", () => {

@@ -53,7 +53,7 @@ export function goLiveView(app, root) {
     start);
 
   panel.actions.prepend(choose);
-  root.replaceChildren(h("div", { class: "go-live" }, panel.element, form));
+  root.replaceChildren(h("div", { class: "go-live" }, panel.preview, form, panel.fields));
   media.declined.clear();
   typeChanged();
   title.focus();

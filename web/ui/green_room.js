@@ -34,7 +34,7 @@ export class GreenRoom {
     this.#dialog = h("dialog", { class: "device-dialog green-room", "aria-labelledby": "green-room-title", "aria-describedby": "green-room-hint", dataset: { testid: "green-room" } },
       title,
       h("p", { class: "muted", id: "green-room-hint" }, says.hint),
-      this.#panel.element,
+      h("div", { class: "devices" }, this.#panel.preview, this.#panel.fields),
       h("div", { class: "dialog-buttons" },
         h("button", { type: "button", dataset: { testid: "not-now" }, onClick: answer("not_now") }, says.notNow),
         h("button", { type: "button", class: "primary", dataset: { testid: "go-on-stage" }, onClick: answer("go") }, says.go)));

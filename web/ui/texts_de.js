@@ -180,7 +180,7 @@ export const german = {
     openLabel: "Kamera, Mikrofon und Lautsprecher wählen",
     title: "Kamera, Mikrofon und Lautsprecher",
     done: "Fertig",
-    preview: "Vorschau und Geräte",
+    preview: "Vorschau",
     kinds: { camera: "Kamera", microphone: "Mikrofon", speaker: "Lautsprecher" },
     numbered: (kind, number) => `${kind} ${number}`,
     standard: "Wählt der Browser",

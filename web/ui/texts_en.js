@@ -166,7 +166,7 @@ export const english = {
     openLabel: "Choose camera, microphone and speaker",
     title: "Camera, microphone and speaker",
     done: "Done",
-    preview: "Preview and devices",
+    preview: "Preview",
     kinds: { camera: "Camera", microphone: "Microphone", speaker: "Speaker" },
     numbered: (/** @type {string} */ kind, /** @type {number} */ number) => `${kind} ${number}`,
     standard: "Chosen by the browser",
@@ -201,7 +201,7 @@ export const english = {
 
   greenRoom: {
     title: "Get ready",
-    hint: "You are let on stage. Nobody sees or hears you yet, and the stage is silent here until you go on.",
+    hint: "You can come on stage now. Nobody sees or hears you yet, and the stage is silent here until you go on.",
     go: "Go on stage",
     notNow: "Not now",
   },
