@@ -23,7 +23,7 @@ const PHONE_PX = 560;
 /** In narrower tiles nobody is recognised: the stage scrolls instead. */
 const SMALLEST_PX = 108;
 /** Tiles of a stage that scrolls are at least as wide. */
-const SCROLLED_PX = 150;
+const SCROLLED_PX = 140;
 /** The width that tiles beside a large one take, by their number of columns: of the stage's. */
 const SIDE_SHARE = [0, 0.2, 0.3, 0, 0];
 const LARGEST_SHARE_OF_HEIGHT = 0.62;

@@ -47,7 +47,7 @@ export class StageTile {
    * @param {object} options
    * @param {() => void} options.onBlocked the browser wants a click before it plays sound
    * @param {() => void} options.onShape the picture has another width or height
-   * @param {(tile: StageTile) => MenuItem[]} options.menu
+   * @param {(tile: StageTile, extras: MenuItem[]) => MenuItem[]} options.menu what it has, given what the extras have for it
    * @param {CreateExtra[]} options.extras
    */
   constructor(tile, { onBlocked, onShape, menu, extras }) {
@@ -58,7 +58,7 @@ export class StageTile {
     this.#media = new TileMedia(this.video, onBlocked);
     const signs = h("div", { class: "tile-signs" }, h("span", { class: "pin-mark", hidden: true }, icon("pin", texts.tiles.pinned)));
     const panel = h("div", { class: "tile-panel" });
-    const button = menuButton(texts.tiles.menu(this.#name), () => [...menu(this), ...this.#extras.flatMap((extra) => extra.menu?.() ?? [])]);
+    const button = menuButton(texts.tiles.menu(this.#name), () => menu(this, this.#extras.flatMap((extra) => extra.menu?.() ?? [])));
     button.dataset.testid = "tile-menu";
     this.element = h("article", {
       class: `tile tile-${source}`,

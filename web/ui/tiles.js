@@ -1,8 +1,7 @@
 import { h, reconcile } from "./dom.js";
-import { actionsOn, perform } from "./person_actions.js";
 import { StageFocus } from "./stage_focus.js";
 import { arrange } from "./stage_layout.js";
-import { canFillScreen, canFloat, fillsScreen, floats, toggleFullScreen, togglePictureInPicture } from "./stage_picture.js";
+import { moderationItems, pictureItems } from "./stage_menu.js";
 import { StageTile } from "./stage_tile.js";
 import { StageVisibility } from "./stage_visibility.js";
 import { texts } from "./texts.js";
@@ -13,8 +12,6 @@ import { texts } from "./texts.js";
  * @typedef {import("./menu.js").MenuItem} MenuItem
  * @typedef {import("./stage_tile.js").Tile} Tile
  */
-
-const DANGEROUS = new Set(["kick", "ban"]);
 
 /** The stage: a tile for everybody on it, and one for each shared screen. */
 export class Tiles {
@@ -119,7 +116,7 @@ export class Tiles {
     const tile = new StageTile(wanted, {
       onBlocked: this.#onBlocked,
       onShape: this.#layoutNow,
-      menu: (opened) => this.#menu(opened),
+      menu: (opened, extras) => this.#menu(opened, extras),
       extras: this.#extras,
     });
     if (!wanted.own) this.#local.output.attach(tile.video);
@@ -139,44 +136,15 @@ export class Tiles {
   }
 
   /**
-   * @param {StageTile} opened
+   * @param {StageTile} tile
+   * @param {MenuItem[]} extras
    * @returns {MenuItem[]}
    */
-  #menu({ element, video, tile: { key, participant, source } }) {
-    const says = texts.tiles;
-    /** @type {MenuItem[]} */
-    const items = [this.#large === key
-      ? { id: "release", text: says.release, icon: "grid", act: () => this.#release(key) }
-      : { id: "pin", text: says.pin, icon: "pin", act: () => this.#pin(key) }];
-    if (canFillScreen(element, video)) {
-      const text = fillsScreen(element) ? says.leaveFullScreen : says.fullScreen;
-      items.push({ id: "full-screen", text, icon: "full_screen", act: () => this.#try(toggleFullScreen(element, video)) });
-    }
-    if (canFloat(video)) {
-      const text = floats(video) ? says.leavePictureInPicture : says.pictureInPicture;
-      items.push({ id: "picture-in-picture", text, icon: "float", act: () => this.#try(togglePictureInPicture(video)) });
-    }
-    return source === "camera" ? [...items, ...this.#moderation(participant)] : items;
-  }
-
-  /**
-   * @param {Participant} participant
-   * @returns {MenuItem[]}
-   */
-  #moderation(participant) {
-    const { you } = this.#room.state;
-    if (!you) return [];
-    const { quick, more } = actionsOn(participant, you, undefined);
-    return [...quick, ...more].map((action) => {
-      const { text, label } = texts.people.actions[action];
-      const act = () => void perform(this.#room, this.#ui, participant, action, undefined);
-      return { id: action, text, label: label(participant.name), danger: DANGEROUS.has(action), act };
-    });
-  }
-
-  /** What browsers say when they refuse is for programmers. @param {Promise<void>} done */
-  #try(done) {
-    done.catch(() => this.#ui.tell(texts.tiles.notPossible));
+  #menu(tile, extras) {
+    const { key, participant, source } = tile.tile;
+    const options = { large: this.#large === key, pin: () => this.#pin(key), release: () => this.#release(key), ui: this.#ui };
+    const moderation = source === "camera" ? moderationItems(this.#room, this.#ui, participant) : [];
+    return [...pictureItems(tile, options), ...extras, ...moderation];
   }
 
   /** @param {string} key */
