@@ -53,6 +53,7 @@ def sources(server: FakeServer) -> list[str]:
     return sorted(server.received["publish_offer"][-1]["sources"].values())
 
 
+@pytest.mark.parametrize("browser_name", ["chromium", "firefox"])
 async def test_camera_and_microphone_are_one_question(room: Page, server: FakeServer) -> None:
     assert await room.evaluate(PUBLISH_BOTH) == ["live", "live"]
     assert await room.evaluate("asked") == ["audio and video"]
