@@ -122,7 +122,7 @@ async def test_sound_has_a_level_and_what_was_made_up_for_it(page: Page, server:
 @pytest.mark.parametrize("named", [True, False], ids=["transport", "pair"])
 async def test_the_way_of_the_packets(page: Page, server: FakeServer, named: bool) -> None:
     unused = {"id": "P0", "type": "candidate-pair", "nominated": False, "state": "succeeded"}
-    pair = {"id": "P1", "type": "candidate-pair", "localCandidateId": "L", "remoteCandidateId": "R"}
+    pair: Report = {"id": "P1", "type": "candidate-pair", "localCandidateId": "L", "remoteCandidateId": "R"}
     pair |= {"nominated": True, "state": "succeeded", "currentRoundTripTime": 0.05, "timestamp": 2000}
     pair |= {"bytesSent": 10_000, "availableOutgoingBitrate": 900_000}
     local = {"id": "L", "type": "local-candidate", "candidateType": "relay", "protocol": "udp", "relayProtocol": "tcp"}
