@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Browser, Locator, expect
 
 from tests.support.browsers import Person
+from tests.support.console import Console
 from tests.support.crew import Crew
 from tests.support.server import Server
 from tests.support.waiting import until
@@ -61,7 +62,6 @@ async def test_a_room_talks(crew: Crew, chromium: Browser, firefox: Browser) -> 
     await host.by_id("confirm-yes").click()
     for person in (host, viewer):
         await expect(person.by_id("session-stats").get_by_text("Reactions")).to_be_visible(timeout=TIMEOUT_MS)
-        assert person.errors == []
 
 
 async def test_invited_silenced_banned_and_let_in_again(crew: Crew, chromium: Browser) -> None:
@@ -93,13 +93,13 @@ async def test_invited_silenced_banned_and_let_in_again(crew: Crew, chromium: Br
         return await guest.by_id("stage").is_visible()
 
     await until(may_come_back, "the guest is let in again", timeout=30, interval=0.5)
-    assert host.errors == []
 
 
 async def test_messages_and_the_draft_outlive_a_restart_of_the_server(
-    chromium: Browser, start_server: Callable[..., Server]
+    chromium: Browser, start_server: Callable[..., Server], console: Console
 ) -> None:
     """Nothing that was written is lost, and what is half written stays where it is."""
+    console.expect("ERR_CONNECTION_REFUSED", "WebSocket connection")
     server = start_server(workers=1)
     person = await Person.arrive(chromium, server.url, "Rita Restart")
     try:

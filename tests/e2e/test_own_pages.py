@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.support import node_packages
 from tests.support.api import User
+from tests.support.console import listen
 from tests.support.crew import Crew
 from tests.support.server import Server, free_tcp_port
 from tests.support.waiting import until
@@ -67,7 +68,9 @@ async def test_pages_of_another_origin_talk_to_each_other(
     errors: list[str] = []
 
     async def visit(example: str, token: str) -> Page:
-        page = await (await chromium.new_context(permissions=["camera", "microphone"])).new_page()
+        context = await chromium.new_context(permissions=["camera", "microphone"])
+        listen(context)
+        page = await context.new_page()
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         await page.goto(f"{address}/{example}.html#server={server.url}&session={session_id}&token={token}")

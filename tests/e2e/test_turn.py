@@ -120,7 +120,6 @@ async def test_media_flows_between_people_who_reach_only_the_relay(
         for person, direction in ((host, "sent"), (viewer, "received")):
             used = await busy_paths(person, direction)
             assert {path["type"] for path in used} == {"relay"}
-            assert person.errors == []
         await assert_each_has_credentials_of_their_own(crew, session_id, coturn)
     finally:
         await crew.dismiss()

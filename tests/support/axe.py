@@ -20,7 +20,7 @@ async (options) => {
 
 
 async def violations(page: Page, options: dict[str, object] = RULES) -> list[str]:
-    """One line for each element that breaks a rule. Evaluated by the browser's own tools, which no policy of the page stops."""
+    """One line for each element that breaks a rule. No policy of the page stops what the browser's tools evaluate."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(SCRIPT)
     return list(await page.evaluate(RUN, options))

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from typing import Any, Self
 
-from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Playwright
+from playwright.async_api import Browser, Locator, Page, Playwright
 
 from .console import listen
 from .waiting import until
@@ -171,10 +171,7 @@ class Person:
         self.name = name
         self.page = page
         self.base_url = base_url
-        self.errors: list[str] = []
-        """Errors on the page's console, and exceptions that nothing caught."""
-        page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        listen(page.context)
         page.set_default_timeout(PAGE_TIMEOUT_MS)
 
     @classmethod
@@ -187,7 +184,6 @@ class Person:
             # The tests' certificates sign themselves.
             ignore_https_errors=True,
         )
-        listen(context)
         for script in (PROBE_SCRIPT, *scripts):
             await context.add_init_script(script)
         person = cls(name, await context.new_page(), base_url)
@@ -328,7 +324,3 @@ class Person:
 
     async def leave(self) -> None:
         await self.page.context.close()
-
-    def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self.errors.append(message.text)

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 
 from playwright.async_api import BrowserContext, ConsoleMessage
 
-
 NO_ERROR = re.compile(
-    # Refusals of the API, which browsers log: what the page makes of them is what tests look at. Missing files are none.
+    # Refusals of the API, which browsers log: what the page makes of them is what tests look at. No missing files.
     r"status of 4\d\d .*\(https?://[^/]+/(live|auth)/"
     # Asked for by the browser itself, where a test's own page names no icon.
     r"|/favicon\.ico\)$"
@@ -52,10 +51,6 @@ def gate() -> Iterator[Console]:
         yield console
     finally:
         _current.remove(console)
-    import os
-
-    if not os.environ.get("CONSOLE_GATE"):
-        return
     assert not console.unexpected, f"errors on the console: {console.unexpected}"
 
 

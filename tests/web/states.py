@@ -60,7 +60,7 @@ async def enter(page: Page, server: FakeServer) -> None:
 
 
 async def seen(page: Page) -> None:
-    """Until the preview shows the camera. Waited for from here: the page's policy lets no waiting be made of a string."""
+    """Until the preview shows the camera. The page's policy lets the browser wait for no condition in a string."""
     preview = page.get_by_test_id("preview")
     await until(lambda: preview.evaluate("(video) => video.videoWidth"), "the preview shows the camera")
 

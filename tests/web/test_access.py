@@ -1,4 +1,4 @@
-"""web/: every page and state of it keeps the rules for pages that everybody can use, dark and light, wide and narrow."""
+"""web/: every page and state keeps the rules for pages that everybody can use, dark and light, wide and narrow."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ MARK = """
 () => {
   document.activeElement?.blur();
   const all = document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']");
-  const usable = [...all].filter((e) => !e.disabled && e.tabIndex >= 0 && e.checkVisibility({ visibilityProperty: true }));
+  const seen = (element) => element.checkVisibility({ visibilityProperty: true });
+  const usable = [...all].filter((element) => !element.disabled && element.tabIndex >= 0 && seen(element));
   const names = new Set();
   for (const [index, element] of usable.entries()) {
     // Of radio buttons with one name the Tab key reaches one; the arrow keys the others.
@@ -29,7 +30,8 @@ MARK = """
 HERE = """
 () => {
   const element = document.activeElement;
-  const drawn = [element, element.nextElementSibling].some((each) => each && getComputedStyle(each).outlineStyle !== "none");
+  const outlined = (each) => each && getComputedStyle(each).outlineStyle !== "none";
+  const drawn = [element, element.nextElementSibling].some(outlined);
   return { name: element.dataset.walk ?? null, drawn };
 }
 """

@@ -32,7 +32,8 @@ async () => {
   const words = (value, path) =>
     typeof value === "object" ? Object.entries(value).flatMap(([name, inner]) => words(inner, [...path, name]))
     : typeof value === "string" ? [[path.join("."), value]] : [];
-  return Object.fromEntries(Object.entries(LANGUAGES).map(([name, texts]) => [name, Object.fromEntries(words(texts, []))]));
+  const all = Object.entries(LANGUAGES).map(([name, texts]) => [name, Object.fromEntries(words(texts, []))]);
+  return Object.fromEntries(all);
 }
 """
 DARK, LIGHT = "rgb(13, 16, 20)", "rgb(244, 246, 248)"

@@ -74,7 +74,8 @@ async def test_scripts_of_others_are_none_of_ours(broken: Page, server: FakeServ
           const event = (filename) => new ErrorEvent("error", { filename, message: filename, lineno: 1, colno: 2 });
           dispatchEvent(event("chrome-extension://abc/x.js"));
           dispatchEvent(event(""));
-          dispatchEvent(new ErrorEvent("error", { filename: location.href, message: "ResizeObserver loop completed." }));
+          const echo = { filename: location.href, message: "ResizeObserver loop completed." };
+          dispatchEvent(new ErrorEvent("error", echo));
           dispatchEvent(event(`${location.origin}/ui/main.js?token=hunter2`));
         }"""
     )
