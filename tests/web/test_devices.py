@@ -21,7 +21,9 @@ window.asked = [];
 window.failures = {};
 devices.getUserMedia = async (wanted) => {
   asked.push(wanted);
-  for (const [kind, [name, message]] of Object.entries(failures)) if (wanted[kind]) throw new DOMException(message ?? "no", name);
+  for (const [kind, [name, message]] of Object.entries(failures)) {
+    if (wanted[kind]) throw new DOMException(message ?? "no", name);
+  }
   return real(wanted);
 };
 """
@@ -284,7 +286,9 @@ async def test_a_speaker_is_chosen_and_followed(page: Page, server: FakeServer, 
     await dialog.get_by_role("button", name="Play a sound at the speaker").click()
     await page.evaluate("window.speakers.pop(); navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
     await expect(host).to_have_attribute("data-speaker", "")
-    await page.evaluate("window.speakers.push('headset'); navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
+    await page.evaluate(
+        "window.speakers.push('headset'); navigator.mediaDevices.dispatchEvent(new Event('devicechange'))"
+    )
     await expect(host).to_have_attribute("data-speaker", "headset")
 
 
@@ -311,7 +315,9 @@ async def test_a_screen_is_shared_with_its_sound_until_the_browser_ends_it(
     assert sorted(offer["sources"].values()) == ["camera", "microphone", "screen", "screen_audio"]
     assert (await page.evaluate("sharing.audio"))["echoCancellation"] is False
     await expect(page.get_by_role("button", name="Stop sharing the screen")).to_be_visible()
-    await page.evaluate("shared.getTracks().forEach((track) => { track.stop(); track.dispatchEvent(new Event('ended')); })")
+    await page.evaluate(
+        "shared.getTracks().forEach((track) => { track.stop(); track.dispatchEvent(new Event('ended')); })"
+    )
     await expect(page.get_by_role("button", name="Share your screen")).to_be_visible()
 
     async def ended() -> bool:
