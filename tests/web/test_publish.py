@@ -11,7 +11,7 @@ from playwright.async_api import Page
 
 from tests.support.waiting import until
 from tests.web.conftest import answering
-from tests.web.fake_server import SESSION_ID, FakeServer, participant
+from tests.web.fake_server import SESSION_ID, FakeServer, participant, session
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -183,6 +183,9 @@ async def test_mutes_silence_the_track_itself(on_stage: Page, server: FakeServer
     await server.push("participant_updated", participant=participant("Gus", "guest"))
     await until(lambda: on_stage.evaluate("microphone.enabled"), "the track is back")
     await on_stage.evaluate("room.mute('audio')")
+    assert await on_stage.evaluate("microphone.enabled") is False
+    await server.push("session_updated", session=session(title="Told before the mute is"))
+    await until(lambda: on_stage.evaluate("room.state.session.title.startsWith('Told')"), "something else is told first")
     assert await on_stage.evaluate("microphone.enabled") is False
     server.replies["set_muted"] = lambda _: {"type": "error", "code": "locked_by_host", "message": "Locked."}
     await server.push("participant_updated", participant=participant("Gus", "guest", audio_locked=True))

@@ -46,6 +46,8 @@ export class Room extends Verbs {
   #quality = null;
   /** @type {import("./types.js").Role | null} */
   #role = null;
+  /** @type {Set<Kind>} muted here; the server has not said so yet, and what else it says must not open them again */
+  #muting = new Set();
 
   /** @param {Partial<import("./signaling.js").Times>} [times] */
   constructor(times) {
@@ -146,12 +148,14 @@ export class Room extends Verbs {
    * @param {Kind} kind
    */
   async mute(kind) {
-    this.#own.enable(kind, false);
+    this.#muting.add(kind);
+    this.#applyMute();
     await this.#setMuted(kind, true);
   }
 
   /** @param {Kind} kind rejects with `locked_by_host` while a host has muted it */
   async unmute(kind) {
+    this.#muting.delete(kind);
     await this.#setMuted(kind, false);
     this.#own.enable(kind, true);
   }
@@ -214,6 +218,7 @@ export class Room extends Verbs {
     try {
       await this.#signaling.request("set_muted", { kind, muted });
     } catch (error) {
+      this.#muting.delete(kind);
       this.#applyMute();
       throw error;
     }
@@ -248,8 +253,10 @@ export class Room extends Verbs {
   #applyMute() {
     const { you } = this.state;
     if (!you) return;
-    this.#own.enable("audio", !you.audio_muted && !you.audio_locked);
-    this.#own.enable("video", !you.video_muted && !you.video_locked);
+    if (you.audio_muted) this.#muting.delete("audio");
+    if (you.video_muted) this.#muting.delete("video");
+    this.#own.enable("audio", !you.audio_muted && !you.audio_locked && !this.#muting.has("audio"));
+    this.#own.enable("video", !you.video_muted && !you.video_locked && !this.#muting.has("video"));
   }
 
   /**
