@@ -59,16 +59,36 @@ async def server() -> AsyncIterator[FakeServer]:
     await fake.stop()
 
 
+@pytest.fixture(scope="session")
+def contexts() -> dict[str, BrowserContext]:
+    """By browser. A new one takes a second of computing, which is more than most tests."""
+    return {}
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def context(browser: Browser, server: FakeServer) -> AsyncIterator[BrowserContext]:
+async def context(
+    browser: Browser, browser_name: str, server: FakeServer, contexts: dict[str, BrowserContext]
+) -> AsyncIterator[BrowserContext]:
+    """Where nothing is stored for the server's origin: no other test's server had it."""
+    if browser_name not in contexts:
+        contexts[browser_name] = await _new_context(browser)
+    context = contexts[browser_name]
+    yield context
+    # The first page stays: a browser without any closes its window.
+    for page in context.pages[1:]:
+        await page.close()
+    await context.set_offline(False)
+
+
+async def _new_context(browser: Browser) -> BrowserContext:
     permissions = ["camera", "microphone", "clipboard-read", "clipboard-write"]
     chromium = browser.browser_type.name == "chromium"
     context = await browser.new_context(permissions=permissions if chromium else [])
     context.set_default_timeout(TIMEOUT_MS)
     await context.add_init_script(WAS_ON_STAGE)
     listen(context)
-    yield context
-    await context.close()
+    await context.new_page()
+    return context
 
 
 @pytest_asyncio.fixture(loop_scope="session")

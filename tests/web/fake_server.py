@@ -133,6 +133,22 @@ STATS: Message = {
 }
 
 
+_PORTS: set[int] = set()
+"""Of all servers so far: what pages store, they store for a port."""
+
+
+async def _listen(runner: web.AppRunner) -> int:
+    """On a port that no server had before."""
+    while True:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = int(runner.addresses[0][1])
+        if port not in _PORTS:
+            _PORTS.add(port)
+            return port
+        await site.stop()
+
+
 class FakeServer:
     """One session. `welcome` answers the next `hello`; `replies` says what requests get, `ok` by default."""
 
@@ -207,10 +223,7 @@ class FakeServer:
         app.on_response_prepare.append(_add_policy)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        port = self._runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{await _listen(self._runner)}"
 
     async def stop(self) -> None:
         self.drop_replies()
