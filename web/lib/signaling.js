@@ -1,4 +1,5 @@
 import { GreenroomError } from "./errors.js";
+import { watchNetwork } from "./network.js";
 
 /**
  * @typedef {import("./types.js").Message} Message
@@ -72,9 +73,7 @@ export class Signaling extends EventTarget {
   #watchdog;
   /** @type {Times} */
   #times;
-  #hurry = () => this.#reconnectNow();
-  #offline = () => this.#networkLost();
-  #looked = () => this.#lookedAt();
+  #unwatchNetwork = () => {};
 
   /** @param {Partial<Times>} [times] */
   constructor(times = {}) {
@@ -92,9 +91,9 @@ export class Signaling extends EventTarget {
     if (this.status !== "idle") throw new GreenroomError("already_open", "This room was opened before.");
     this.#url = url;
     this.#token = typeof token === "function" ? token : () => token;
-    globalThis.addEventListener?.("online", this.#hurry);
-    globalThis.addEventListener?.("offline", this.#offline);
-    globalThis.document?.addEventListener("visibilitychange", this.#looked);
+    this.#unwatchNetwork = watchNetwork({
+      lost: () => this.#networkLost(), back: () => this.#reconnectNow(), looked: () => this.#lookedAt(),
+    });
     this.#setStatus({ status: "connecting" });
     this.#dial();
   }
@@ -220,7 +219,7 @@ export class Signaling extends EventTarget {
 
   /** A phone that was put away may have lost its socket without being told. */
   #lookedAt() {
-    if (this.#socket && this.connected && globalThis.document?.visibilityState === "visible") this.#ping(this.#socket);
+    if (this.#socket && this.connected) this.#ping(this.#socket);
   }
 
   /**
@@ -292,9 +291,7 @@ export class Signaling extends EventTarget {
   /** @param {StatusDetail} detail */
   #finish(detail) {
     if (this.status === "closed") return;
-    globalThis.removeEventListener?.("online", this.#hurry);
-    globalThis.removeEventListener?.("offline", this.#offline);
-    globalThis.document?.removeEventListener("visibilitychange", this.#looked);
+    this.#unwatchNetwork();
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#watchdog);
     const socket = this.#socket;
