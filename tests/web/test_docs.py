@@ -10,6 +10,7 @@ from playwright.async_api import Page, expect
 
 from control_api.http import openapi
 from control_api.http.routes import DEV_ROUTES, ROUTES
+from tests.support.console import Console
 from tests.web.fake_server import FakeServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -63,7 +64,8 @@ async def test_an_address_opens_what_it_points_to(page: Page, docs: str) -> None
     await expect(page.locator("#route-join")).not_to_have_attribute("open", "")
 
 
-async def test_a_server_without_a_document_is_told(page: Page, docs: str) -> None:
+async def test_a_server_without_a_document_is_told(page: Page, docs: str, console: Console) -> None:
+    console.expect("openapi.json")
     await page.unroute("**/openapi.json")
     await page.goto(docs)
     await expect(page.get_by_role("alert")).to_contain_text("404")
