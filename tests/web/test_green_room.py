@@ -36,9 +36,11 @@ async () => {
 """
 OPEN_TRACKS = """
 () => {
-  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  // An empty page has none.
+  const devices = navigator.mediaDevices ?? {};
+  const real = devices.getUserMedia?.bind(devices);
   window.opened = [];
-  navigator.mediaDevices.getUserMedia = async (wanted) => {
+  devices.getUserMedia = async (wanted) => {
     const stream = await real(wanted);
     opened.push(...stream.getTracks());
     return stream;
