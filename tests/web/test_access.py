@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Page
 
 from tests.support import axe
+from tests.support.console import Console
 from tests.web import states
 from tests.web.fake_server import FakeServer
 from tests.web.states import STATES, State
@@ -16,7 +17,9 @@ PHONE = {"width": 390, "height": 844}
 
 
 @pytest.mark.parametrize("walk", STATES, ids=lambda walk: walk.__name__)
-async def test_no_rule_is_broken(page: Page, server: FakeServer, walk: State) -> None:
+async def test_no_rule_is_broken(page: Page, server: FakeServer, console: Console, walk: State) -> None:
+    if walk is states.connection_lost:
+        console.expect("ERR_INTERNET_DISCONNECTED")
     await page.emulate_media(color_scheme="dark", reduced_motion="reduce")
     await walk(page, server)
     found = {"dark": await axe.violations(page)}
