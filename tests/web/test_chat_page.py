@@ -276,7 +276,7 @@ async def test_a_thousand_messages_can_be_read_back(page: Page, server: FakeServ
 
 async def storm(server: FakeServer, seconds: float) -> None:
     """300 reactions a second, as the server tells of them."""
-    total = 6
+    total = 0
     for _ in range(int(seconds * 10)):
         total += 10
         counts = {"heart": 10, "fire": 10, "clap": 10}
@@ -303,7 +303,7 @@ async def test_reactions_are_sent_counted_and_float_without_end_of_nodes(page: P
     await keeps_its_frames(page, partial(storm, server), 2)
     assert await drawn(page)
     assert await page.evaluate("document.querySelectorAll('*').length") == nodes
-    await expect(heart).to_have_accessible_name(re.compile("206 so far"))
+    await expect(heart).to_have_accessible_name(re.compile("200 so far"))
 
 
 async def test_who_wants_less_motion_sees_numbers_only(page: Page, server: FakeServer) -> None:
