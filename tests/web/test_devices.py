@@ -276,6 +276,22 @@ async def test_an_unplugged_device_without_another_is_said_and_tried_again(
     await expect(banner).not_to_contain_text("Camera")
 
 
+async def test_trying_again_leaves_off_what_the_user_goes_without(
+    page: Page, server: FakeServer, far_end: Page
+) -> None:
+    await page.goto(f"{server.url}/icon.svg")
+    without = json.dumps({"session": SESSION_ID, "without": ["camera"]})
+    await page.evaluate("(value) => sessionStorage.setItem('greenroom.onstage', value)", without)
+    await on_stage(page, server)
+    await page.evaluate("window.failures = { audio: ['NotFoundError'] }")
+    await page.evaluate(UNPLUG, "microphone")
+    await expect(page.get_by_test_id("banner")).to_contain_text("Microphone: none was found.")
+    await page.evaluate("window.failures = {}")
+    await page.get_by_role("button", name="Try again").click()
+    offered = await server.wait_for("publish_offer", 3)
+    assert list(offered["sources"].values()) == ["microphone"]
+
+
 async def test_a_speaker_is_chosen_and_followed(page: Page, server: FakeServer, far_end: Page) -> None:
     await on_stage(page, server, SPEAKERS)
     await Sender(page, server, far_end).offer([("p-hana", "microphone", "audio")], ["audio"], fresh=True)

@@ -217,7 +217,7 @@ class RoomView {
       return;
     }
     const text = errors.map(deviceSentence).join(" ");
-    this.#banner.show({ kind: "devices", text, action: texts.room.tryAgain, onAction: () => this.#stage.open(this.#stage.usual) });
+    this.#banner.show({ kind: "devices", text, action: texts.room.tryAgain, onAction: () => this.#stage.retry() });
   }
 
   #soundBlocked() {

@@ -66,6 +66,11 @@ export class StageMedia {
     if (this.#onStage) this.#ui.problem(errors);
   }
 
+  /** Tries again to open what this session asks for; what the user goes without stays off. */
+  retry() {
+    return this.open(this.#usual.filter((source) => !this.#media.declined.has(source)));
+  }
+
   async openScreen() {
     try {
       await this.#media.openScreen();
@@ -83,11 +88,11 @@ export class StageMedia {
 
   /** Lets the user choose other devices while they are on stage. */
   openSettings() {
-    this.#dialog = openDeviceSettings(this.#media, this.#room.state.you?.name ?? "", this.usual);
+    this.#dialog = openDeviceSettings(this.#media, this.#room.state.you?.name ?? "", this.#usual);
   }
 
   /** What this session asks of somebody on stage. */
-  get usual() {
+  get #usual() {
     return devicesFor(this.#room.state.session?.session_type ?? "camera");
   }
 
@@ -112,17 +117,17 @@ export class StageMedia {
     if (you?.role !== "host" && !without) return void this.#prepare();
     for (const source of without ?? []) this.#media.declined.add(source);
     this.#goOn();
-    this.open(this.usual.filter((source) => !this.#media.declined.has(source)));
+    this.retry();
   }
 
   async #prepare() {
     const release = holdSound(this.#room);
-    const greenRoom = new GreenRoom(this.#media, this.#room.state.you?.name ?? "", this.usual);
+    const greenRoom = new GreenRoom(this.#media, this.#room.state.you?.name ?? "", this.#usual);
     this.#dialog = greenRoom;
     const answer = await greenRoom.answer;
     release();
     if (answer === "go") {
-      if (!this.#media.opening) for (const source of this.usual) if (!this.#media.get(source)) this.#media.declined.add(source);
+      if (!this.#media.opening) for (const source of this.#usual) if (!this.#media.get(source)) this.#media.declined.add(source);
       this.#goOn();
       this.#ui.tell(texts.room.onStage);
     } else if (answer === "not_now") {
