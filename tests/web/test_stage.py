@@ -85,7 +85,8 @@ async def choose(page: Page, of: Locator, action: str) -> None:
 
 
 async def rects(page: Page) -> tuple[Rect, list[Rect]]:
-    """Once the entrance of the tiles is over."""
+    """Once the page is drawn anew, and the entrance of the tiles is over."""
+    await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     await page.evaluate("() => Promise.all(document.getAnimations().map((animation) => animation.finished))")
     found = await page.evaluate(RECTS)
     return found["stage"], found["tiles"]
@@ -163,6 +164,8 @@ async def test_a_pin_on_a_phone_has_the_others_below(page: Page, server: FakeSer
     guest = tile(page, "Guest2")
     await choose(page, guest, "pin")
     await expect(guest).to_have_class(re.compile("large"))
+    # On the way to the tile the stage may have been scrolled.
+    await page.get_by_test_id("stage").evaluate("(stage) => stage.scrollTo(0, 0)")
     stage, tiles = await rects(page)
     assert stage["scrolls"]
     assert all(one["y"] > tiles[2]["y"] + tiles[2]["height"] for index, one in enumerate(tiles) if index != 2)
