@@ -185,7 +185,7 @@ async def test_mutes_silence_the_track_itself(on_stage: Page, server: FakeServer
     await on_stage.evaluate("room.mute('audio')")
     assert await on_stage.evaluate("microphone.enabled") is False
     await server.push("session_updated", session=session(title="Told before the mute is"))
-    await until(lambda: on_stage.evaluate("room.state.session.title.startsWith('Told')"), "something else is told first")
+    await until(lambda: on_stage.evaluate("room.state.session.title.startsWith('Told')"), "something else is told")
     assert await on_stage.evaluate("microphone.enabled") is False
     server.replies["set_muted"] = lambda _: {"type": "error", "code": "locked_by_host", "message": "Locked."}
     await server.push("participant_updated", participant=participant("Gus", "guest", audio_locked=True))
