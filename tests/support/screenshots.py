@@ -130,10 +130,8 @@ async def stages(studio: Studio) -> None:
     person = await studio.watcher("Ada", DESKTOP)
     await person.page.goto(f"{person.base_url}/#/s/{session_id}")
     await person.by_id("stage").wait_for()
-    for name, text in TALK:
-        body = {"session_id": session_id, "text": text}
-        await viewers[name].call("POST", "/live/send-message", body)
     await all_shown(person, 1)
+    await talk(viewers, session_id)
     await studio.take(person, "stage-1", "dark")
     phone = await studio.watcher("Ben", PHONE, device_scale_factor=2, is_mobile=True, has_touch=True)
     await phone.page.goto(f"{phone.base_url}/#/s/{session_id}")
@@ -144,6 +142,7 @@ async def stages(studio: Studio) -> None:
         await studio.film(guest, number, session_id, small=True)
         if number == 4:
             await all_shown(person, 5)
+            await talk(viewers, session_id)
             await studio.take(person, "stage-5", "light")
             await all_shown(phone, 5)
             await studio.take(phone, "phone", "dark")
@@ -152,6 +151,11 @@ async def stages(studio: Studio) -> None:
     await all_shown(person, 21)
     await studio.take(person, "stage-21", "dark")
     await person.leave()
+
+
+async def talk(viewers: dict[str, User], session_id: str) -> None:
+    for name, text in TALK:
+        await viewers[name].call("POST", "/live/send-message", {"session_id": session_id, "text": text})
 
 
 async def panel(studio: Studio, playwright: Playwright) -> None:
