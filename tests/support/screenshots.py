@@ -174,7 +174,7 @@ async def panel(studio: Studio, playwright: Playwright) -> None:
         await studio.film(guest, 1, session_id)
         for name, message in (("Ines", "A question about latency, if there is time"), ("Otis", "")):
             viewer = await studio.user(name)
-            await viewer.join(session_id)
+            await studio.crew.socket(viewer, session_id)
             await viewer.request_guest(session_id, message)
         await host.request_of("Otis")
         await all_shown(host, 2)
