@@ -27,8 +27,9 @@ def server(made_data_dir: Path) -> Iterator[Server]:
         server.discard()
 
 
-def bench(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "control_api.cli", "bench", *words, "--url", server.url, *SMALL]
+def bench(server: Server, scenario: str, *words: str) -> subprocess.CompletedProcess[str]:
+    # What a test says itself comes last, and so counts.
+    command = [sys.executable, "-m", "control_api.cli", "bench", scenario, "--url", server.url, *SMALL, *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -54,10 +55,10 @@ def measured(server: Server, *words: str) -> dict[str, Any]:
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
 def test_everybody_receives_everything(server: Server, words: tuple[str, ...], participants: int, fanout: int) -> None:
-    result = measured(server, *words)
+    # Senders and receivers are not counted at the same moment: the longer it takes, the less that is of the whole.
+    result = measured(server, *words, "--seconds", "4")
     assert result["participants"] == participants
-    # The counts of clients and server are not of the same moment; one receiver more or less is a quarter at least.
-    assert result["packets_out_per_s"] == pytest.approx(fanout * result["packets_in_per_s"], rel=0.15)
+    assert result["packets_out_per_s"] == pytest.approx(fanout * result["packets_in_per_s"], rel=0.05)
     assert result["latency_samples"] > 0
     assert 0 < result["latency_p50_ms"] < 1000
     assert result["joins"] == participants - (2 if words[0] == "rooms" else 1), "everybody but the hosts joined"
