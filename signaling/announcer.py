@@ -53,7 +53,9 @@ class Announcer:
             self._gather("left", member)
 
     def say(self, event: SystemEvent, member: Participant) -> None:
-        """At once, with a line of its own."""
+        """At once, with a line of its own; who has only just come is said to have come first."""
+        if name := self._gathered["joined"].pop(member.user_id, None):
+            self._write("joined", {member.user_id: name})
         self._write(event, {member.user_id: member.record.name})
 
     def close(self) -> None:

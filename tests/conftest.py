@@ -19,6 +19,7 @@ from typing import Any
 import asyncpg
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 from playwright.async_api import Browser, Playwright, async_playwright
 
 from control_api.assets import schema_file
@@ -33,6 +34,11 @@ except ImportError:  # Windows
     new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
 else:
     new_event_loop = uvloop.new_event_loop
+
+
+# Measured on a busy machine, a deadline fails examples for being slow, not wrong.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -10,6 +10,7 @@ from playwright.async_api import Browser
 
 from tests.support.aiortc_peer import AiortcPeer
 from tests.support.api import User
+from tests.support.console import Console
 from tests.support.crew import Crew
 from tests.support.server import Server
 from tests.support.waiting import until, watch
@@ -135,7 +136,10 @@ async def small_stage(crew: Crew, name: str) -> tuple[AiortcPeer, AiortcPeer]:
     return host, viewer
 
 
-async def test_browsers_come_back_after_a_killed_worker_and_a_restart(start_crew: StartCrew, chromium: Browser) -> None:
+async def test_browsers_come_back_after_a_killed_worker_and_a_restart(
+    start_crew: StartCrew, chromium: Browser, console: Console
+) -> None:
+    console.expect("ERR_CONNECTION_REFUSED", "WebSocket connection")
     crew = start_crew(resume_grace_s=60)
     host = await crew.person(chromium, "Hera Host")
     session_id = await host.go_live("Through thick and thin")

@@ -11,8 +11,6 @@ from tests.support.waiting import until
 from tests.web.fake_server import FakeServer
 from tests.web.states import landing
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
 INJECT = """
 () => {
   window.violated = [];
@@ -39,6 +37,7 @@ def test_the_policy_allows_nothing_inline() -> None:
     assert "unsafe" not in SECURITY_HEADERS["Content-Security-Policy"]
 
 
+@pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("browser_name", ["chromium", "firefox"])
 async def test_what_gets_in_does_nothing(page: Page, server: FakeServer, console: Console) -> None:
     console.expect("Content.Security.Policy", "settings blocked", "404")

@@ -7,7 +7,7 @@
 export function watchNetwork({ lost, back, looked }) {
   const { document } = globalThis;
   const visible = () => {
-    if (document.visibilityState === "visible") looked();
+    if (!document.hidden) looked();
   };
   globalThis.addEventListener?.("offline", lost);
   globalThis.addEventListener?.("online", back);

@@ -203,7 +203,7 @@ def test_every_drop_has_its_reason_and_a_neighbour_notices_nothing(bench: Bench,
     assert bench.deliver(peer, RTP) == [(RTP, endpoint)]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(data=st.binary(max_size=300), first_byte=st.sampled_from([None, 0, 1, 20, 22, 63, 128, 200]))
 def test_any_datagram_from_a_stranger_is_counted(bench: Bench, data: bytes, first_byte: int | None) -> None:
     if first_byte is not None:

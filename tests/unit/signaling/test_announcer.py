@@ -115,6 +115,18 @@ async def test_what_a_host_does_is_told_at_once(world):
     assert not [line for line in lines(host) if line["event"] == "left"]
 
 
+async def test_who_has_only_just_come_is_said_to_have_come_first(world, due):
+    host = await world.host()
+    gina = await world.viewer("Gina")
+    await world.viewer("Vera")
+    await host.respond((await gina.ask()).id, True)
+    await settle()
+    told = [("joined", "Gina"), ("approved", "Gina")]
+    assert [(line["event"], line["name"]) for line in lines(host)] == told
+    await due()
+    assert [(line["event"], line["name"]) for line in lines(host)] == [*told, ("joined", "Vera")]
+
+
 async def test_a_rejection_is_nobody_elses_business(world):
     host = await world.host()
     request = await (await world.viewer("Vera")).ask()
