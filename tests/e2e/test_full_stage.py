@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, CDPSession
 
 from tests.support.browsers import Person
 from tests.support.clips import small_vp8_clip
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240
 GUESTS = 20
 WATCHED_S = 6.0
 BUSY_SHARE = 0.25
-"""Of the time: what the page's thread may be held up, on a machine that encodes, serves and shows all this at once."""
+"""Of a core: what the page's thread may need for all this. The time of its tasks says more about the machine's load."""
 
 WATCH_TASKS = """
 window.longTasks = [];
@@ -35,6 +35,12 @@ PLAYING = """
 async def shown(viewer: Person) -> list[int]:
     """Pictures that each tile has shown; 0 where none plays."""
     return list(await viewer.page.evaluate(PLAYING))
+
+
+async def cpu_seconds(thread: CDPSession) -> float:
+    """What all tasks of the page's thread have taken so far."""
+    metrics = (await thread.send("Performance.getMetrics"))["metrics"]
+    return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
 
 
 async def test_twenty_guests_and_their_host(crew: Crew, chromium: Browser, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,16 +61,18 @@ async def test_twenty_guests_and_their_host(crew: Crew, chromium: Browser, capsy
         return len(frames) == GUESTS + 1 and all(frames)
 
     await until(all_play, "every tile shows a picture", timeout=60, interval=0.5)
-    before = await shown(viewer)
+    thread = await viewer.page.context.new_cdp_session(viewer.page)
+    await thread.send("Performance.enable", {"timeDomain": "threadTicks"})
+    before, needed = await shown(viewer), -await cpu_seconds(thread)
     await viewer.page.evaluate("window.longTasks.length = 0")
     await asyncio.sleep(WATCHED_S)
     grown = [after - first for first, after in zip(before, await shown(viewer), strict=True)]
     tasks: list[float] = await viewer.page.evaluate("window.longTasks")
-    share = sum(tasks) / 1000 / WATCHED_S
+    share = (needed + await cpu_seconds(thread)) / WATCHED_S
     with capsys.disabled():
         rates = sorted(round(frames / WATCHED_S) for frames in grown)
-        said = f"{rates[0]} to {rates[-1]} pictures a second, {len(tasks)} long tasks, {share:.1%} of the time"
-        print(f"\n[21 tiles: {said}]")
+        said = f"{rates[0]} to {rates[-1]} pictures a second, {share:.1%} of a core by the page's thread"
+        print(f"\n[21 tiles: {said}, {len(tasks)} long tasks, {sum(tasks) / 1000 / WATCHED_S:.1%} of the time]")
     assert min(grown) > 2 * WATCHED_S, "every tile goes on playing"
     assert share < BUSY_SHARE
     # The page answers a person at once, as far as its machine lets it.
