@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240
 
 GUESTS = 20
 WATCHED_S = 6.0
-BUSY_SHARE = 0.25
+BUSY_SHARE = 0.1
 """Of a core: what the page's thread may need for all this. The time of its tasks says more about the machine's load."""
 
 WATCH_TASKS = """
