@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
@@ -20,6 +19,7 @@ from . import openapi
 from .errors import errors_as_json
 from .metrics_access import METRICS_ACCESS, MetricsAccess
 from .origins import Origins
+from .page import WebFiles
 from .proxy import PROXIES, TrustedProxies
 from .rate_limits import RATE_LIMITS, RateLimits
 from .request_log import API_PATHS, tell_request_id, with_request_id
@@ -29,22 +29,6 @@ from .routes.document import DOCUMENT
 from .routes.health import HEALTH, Health
 from .security_headers import secure
 from .websocket import CONNECTIONS, LIMITS, ORIGINS, WS_PATH, Connections, live_socket
-
-# Not left to the platform's tables: some of them call JavaScript text/plain, which browsers refuse as a module.
-CONTENT_TYPES: Final = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
-    ".jpg": "image/jpeg",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".webmanifest": "application/manifest+json",
-    ".woff2": "font/woff2",
-}
-PAGES: Final = {"index.html": "/", "docs.html": "/docs"}
-"""Files that have an address for people."""
 
 
 def create_app(
@@ -97,31 +81,10 @@ def create_app(
     app[API_PATHS] = frozenset({WS_PATH, *(route.path for route in routes)})
     add_routes(app, routes)
     app.router.add_get(WS_PATH, live_socket, allow_head=False)
-    _add_page(app, static_dir)
+    WebFiles(static_dir).add_to(app)
     app.on_response_prepare.extend((secure, tell_request_id))
     app.on_shutdown.append(_close_sockets)
     return app
-
-
-def _add_page(app: web.Application, static_dir: Path) -> None:
-    """One route for each file there is now: no path that comes from outside is ever looked up on the disk."""
-    for path in sorted(static_dir.rglob("*")):
-        content_type = CONTENT_TYPES.get(path.suffix)
-        relative = path.relative_to(static_dir)
-        if content_type is None or not path.is_file() or any(part.startswith(".") for part in relative.parts):
-            continue
-        handler = _file_handler(path, content_type)
-        app.router.add_get(f"/{relative.as_posix()}", handler)
-        if (address := PAGES.get(relative.as_posix())) is not None:
-            app.router.add_get(address, handler)
-
-
-def _file_handler(path: Path, content_type: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        # `no-cache` asks the browser to compare the ETag each time: an upgraded server never meets an old page.
-        return web.FileResponse(path, headers={"Content-Type": content_type, "Cache-Control": "no-cache"})
-
-    return handle
 
 
 async def _close_sockets(app: web.Application) -> None:

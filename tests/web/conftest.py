@@ -69,15 +69,21 @@ def contexts() -> dict[str, BrowserContext]:
 async def context(
     browser: Browser, browser_name: str, server: FakeServer, contexts: dict[str, BrowserContext]
 ) -> AsyncIterator[BrowserContext]:
-    """Where nothing is stored for the server's origin: no other test's server had it."""
+    """Where nothing is stored for the server's origin."""
     if browser_name not in contexts:
         contexts[browser_name] = await _new_context(browser)
     context = contexts[browser_name]
     yield context
-    # The first page stays: a browser without any closes its window.
-    for page in context.pages[1:]:
-        await page.close()
     await context.set_offline(False)
+    stored = any(page.url.startswith(server.url) for page in context.pages)
+    # The first page stays: a browser without any closes its window.
+    first, *others = context.pages
+    for page in others:
+        await page.close()
+    if stored:
+        await first.goto(f"{server.url}/icon.svg")
+        await first.evaluate("localStorage.clear()")
+        await first.goto("about:blank")
 
 
 async def _new_context(browser: Browser) -> BrowserContext:

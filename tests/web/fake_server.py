@@ -7,15 +7,16 @@ import base64
 import json
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from control_api.assets import web_dir
+from control_api.http.page import WebFiles
 from control_api.http.security_headers import SECURITY_HEADERS
 from tests.support import node_packages
 
-WEB = Path(__file__).resolve().parents[2] / "web"
+WEB = web_dir()
 EXAMPLES = WEB.parent / "docs/examples"
 POLICY = SECURITY_HEADERS["Content-Security-Policy"]
 SESSION_ID = "5e55109a-0000-4000-8000-000000000001"
@@ -133,20 +134,16 @@ STATS: Message = {
 }
 
 
-_PORTS: set[int] = set()
-"""Of all servers so far: what pages store, they store for a port."""
+_files = WebFiles(WEB)
+_port = 0
+"""Of all servers, one after the other: what browsers may keep of the page's files serves every test of this process."""
 
 
 async def _listen(runner: web.AppRunner) -> int:
-    """On a port that no server had before."""
-    while True:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = int(runner.addresses[0][1])
-        if port not in _PORTS:
-            _PORTS.add(port)
-            return port
-        await site.stop()
+    global _port
+    await web.TCPSite(runner, "127.0.0.1", _port).start()
+    _port = int(runner.addresses[0][1])
+    return _port
 
 
 class FakeServer:
@@ -213,13 +210,12 @@ class FakeServer:
                 web.post("/live/start", self._start),
                 web.get("/live/sessions/{session_id}/{name}", self._about_session),
                 web.get("/ws/live/{session_id}", self._websocket),
-                web.get("/", self._page),
                 web.get("/examples/react/{name}", self._react),
                 web.static("/examples/lib", WEB / "lib"),
                 web.static("/examples", EXAMPLES),
-                web.static("/", WEB),
             ]
         )
+        _files.add_to(app)
         app.on_response_prepare.append(_add_policy)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -292,9 +288,6 @@ class FakeServer:
         source = node_packages.react_module(request.match_info["name"])
         return web.Response(text=source, content_type="text/javascript")
 
-    async def _page(self, request: web.Request) -> web.FileResponse:
-        return web.FileResponse(WEB / "index.html")
-
     async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(protocols=("greenroom.v1",))
         await socket.prepare(request)
@@ -330,4 +323,4 @@ async def _add_policy(request: web.Request, response: web.StreamResponse) -> Non
     # Pages of one's own have policies of their own.
     if not request.path.startswith("/examples/"):
         response.headers["Content-Security-Policy"] = POLICY
-    response.headers["Cache-Control"] = "no-store"
+    response.headers.setdefault("Cache-Control", "no-store")

@@ -286,6 +286,7 @@ async def test_trying_again_leaves_off_what_the_user_goes_without(
     await page.evaluate("window.failures = { audio: ['NotFoundError'] }")
     await page.evaluate(UNPLUG, "microphone")
     await expect(page.get_by_test_id("banner")).to_contain_text("Microphone: none was found.")
+    assert (await server.wait_for("publish_offer", 2))["sources"] == {}
     await page.evaluate("window.failures = {}")
     await page.get_by_role("button", name="Try again").click()
     offered = await server.wait_for("publish_offer", 3)

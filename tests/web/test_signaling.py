@@ -65,6 +65,21 @@ async def test_replies_find_their_requests_by_id(page: Page, server: FakeServer)
     assert (await stats)["connections"] == ["mine"]
 
 
+async def test_what_is_asked_while_the_socket_closes_is_lost_without_noise(page: Page, server: FakeServer) -> None:
+    await page.add_init_script("""
+      const Native = WebSocket;
+      window.WebSocket = class WebSocket extends Native {
+        constructor(...args) {
+          super(...args);
+          window.socket = this;
+        }
+      };
+    """)
+    await open_room(page, server)
+    await page.evaluate("outcome")
+    assert (await request(page, "end(socket.close())"))["code"] == "connection_lost"
+
+
 async def test_a_lost_socket_comes_back_with_the_resume_token(page: Page, server: FakeServer) -> None:
     await open_room(page, server)
     await page.evaluate("outcome")

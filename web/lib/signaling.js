@@ -129,7 +129,8 @@ export class Signaling extends EventTarget {
 
   /** @param {object} message */
   #send(message) {
-    this.#socket?.send(JSON.stringify(message));
+    // What the server has closed takes nothing any more, and says so on the console; `#lost` rejects what waits for replies.
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
   async #dial() {
