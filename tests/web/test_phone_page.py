@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -81,6 +83,30 @@ async def test_stage_chat_and_controls_are_in_sight_together(
     boxes = [await button.bounding_box() for button in await buttons.all()]
     assert len({round(box["y"] + box["height"] / 2) for box in boxes if box}) == 1, "the controls are one row"
     assert all(box and box["width"] >= 40 and box["height"] >= 40 for box in boxes), "fingers find each of them"
+
+
+@pytest.mark.parametrize("width", [320, 390, 560])
+async def test_the_head_holds_the_numbers_of_a_large_session(page: Page, server: FakeServer, width: int) -> None:
+    """In the language of the longer words, after ten hours."""
+    started = datetime.now(UTC) - timedelta(hours=10, minutes=45)
+    server.welcome["session"] = session(
+        title="Sourdough for those who have no time at all",
+        started_at=started.isoformat(),
+        viewer_count=1234,
+        guest_count=20,
+        settings={"locked": True},
+    )
+    await page.add_init_script("localStorage.setItem('greenroom.language', 'de')")
+    await page.set_viewport_size({"width": width, "height": 844})
+    await enter(page, server)
+    facts = await page.locator(".room-title h1, .room-facts > *:visible").all()
+    await inside(page, *facts)
+    boxes = [box for fact in facts if (box := await fact.bounding_box())]
+    assert len(boxes) == 8
+    for one, other in itertools.combinations(boxes, 2):
+        beside = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+        assert beside or one["y"] + one["height"] <= other["y"] or other["y"] + other["height"] <= one["y"]
+    assert min(box["width"] for box in boxes[-2:]) >= 44, "fingers find the buttons"
 
 
 async def test_what_is_written_is_in_sight_above_the_keyboard(phone: Page, server: FakeServer) -> None:
