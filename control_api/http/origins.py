@@ -43,7 +43,7 @@ class Origins:
         if response.prepared or not self._allowed:
             return response
         # Always: what a browser has cached for the server's own page is no answer for that of another origin.
-        response.headers[hdrs.VARY] = hdrs.ORIGIN
+        response.headers.add(hdrs.VARY, hdrs.ORIGIN)
         if origin is not None and allowed:
             response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
             response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED_HEADERS

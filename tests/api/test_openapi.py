@@ -11,7 +11,7 @@ from tests.api.conftest import serve
 from tests.support.api import Api
 
 # What is no part of the REST API: the page's files, and the WebSocket of docs/PROTOCOL.md.
-PAGE = {"/", "/docs", "/index.html", "/ui/main.js", "/style.css", "/icon.svg"}
+PAGE = {"/", "/docs", "/index.html", "/ui/main.js", "/style.css", "/icon.svg", "/v/{version}/{name}"}
 WEBSOCKET = "/ws/live/{session_id}"
 
 

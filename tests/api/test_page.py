@@ -3,6 +3,8 @@
 import pytest
 from yarl import URL
 
+from .conftest import ALLOWED
+
 
 async def get(api, path, **headers):
     async with api.http.get(api.base_url + path, headers=headers) as response:
@@ -35,6 +37,13 @@ async def test_an_unchanged_file_is_not_sent_again(api):
     response, _ = await get(api, "/ui/main.js")
     again, text = await get(api, "/ui/main.js", **{"If-None-Match": response.headers["ETag"]})
     assert (again.status, text) == (304, "")
+
+
+async def test_what_is_kept_for_one_origin_or_packed_is_no_answer_for_others(api):
+    response, _ = await get(api, "/ui/main.js", Origin=ALLOWED)
+    vary = {name for line in response.headers.getall("Vary") for name in line.split(", ")}
+    assert vary == {"Accept-Encoding", "Origin"}
+    assert response.headers["Access-Control-Allow-Origin"] == ALLOWED
 
 
 async def test_security_headers(api):

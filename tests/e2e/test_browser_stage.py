@@ -7,7 +7,7 @@ import time
 import pytest
 from playwright.async_api import Browser
 
-from tests.support.browsers import Person
+from tests.support.browsers import Person, other_option
 from tests.support.crew import Crew
 from tests.support.waiting import until
 
@@ -80,6 +80,21 @@ async def test_full_resolution_is_reached(crew: Crew, chromium: Browser) -> None
     picture = await viewer.sample(host_id)
     assert (picture.width, picture.height) == (1280, 720)
 
+    await host.page.get_by_role("button", name="Choose camera, microphone and speaker").click()
+    for kind in ("camera", "microphone"):
+        await choose_another(host, kind)
+    await viewer.sees(host_id)
+    await viewer.hears(host_id)
+
+
+async def choose_another(person: Person, kind: str) -> None:
+    """Another device of this kind, while on stage."""
+    select = person.by_id(f"choose-{kind}")
+    other = await other_option(select)
+    await select.select_option(other)
+    sent = f"greenroom.room.publisher.track('{kind}').getSettings().deviceId"
+    await until(lambda: person.page.evaluate(f"{sent} === '{other}'"), f"the other {kind} is sent")
+
 
 async def test_moderation_by_the_pages_buttons(crew: Crew, chromium: Browser) -> None:
     host = await crew.person(chromium, "Hedy Host")
@@ -100,10 +115,14 @@ async def test_moderation_by_the_pages_buttons(crew: Crew, chromium: Browser) ->
     tile = f'[data-testid="tile"][data-participant-id="{guest_id}"]'
     row = f'[data-testid="participant-row"][data-participant-id="{guest_id}"]'
     await host.page.locator(f'{tile}[data-audio="locked"]').wait_for()
-    await host.page.wait_for_timeout(500)
+
+    async def silent() -> bool:
+        before = await received("microphone")
+        await host.page.wait_for_timeout(1000)
+        return await received("microphone") == before
+
+    await until(silent, "no sound comes from who is muted")
     before = await received("microphone")
-    await host.page.wait_for_timeout(1000)
-    assert await received("microphone") == before
     await host.manage(guest_id, "unmute_audio")
 
     async def more() -> bool:

@@ -140,6 +140,19 @@ async def launch_firefox(playwright: Playwright) -> Browser:
     )
 
 
+async def other_option(select: Locator) -> str:
+    """The value of the last option that is not chosen, once there is one."""
+    value: str | None = None
+
+    async def found() -> bool:
+        nonlocal value
+        value = await select.evaluate("(e) => [...e.options].findLast(({ value }) => value !== e.value)?.value")
+        return value is not None
+
+    await until(found, "there is something else to choose")
+    return str(value)
+
+
 @dataclass(frozen=True)
 class Sample:
     """A video element's picture at one moment, shrunk."""

@@ -37,11 +37,15 @@
       return found;
     },
 
-    /** Offers one more section per kind; `fresh` makes a new connection. */
+    /** Offers one more section per kind, sound being silence until `speak`; `fresh` makes a new connection. */
     async offer(kinds, fresh) {
       if (fresh || !receiving) receiving = { id: `receive-${offers + 1}`, pc: new RTCPeerConnection(), sources: await fakeTracks() };
       const { id, pc, sources } = receiving;
-      for (const kind of kinds) pc.addTransceiver(sources[kind].clone(), { direction: "sendonly" });
+      for (const kind of kinds) {
+        const track = sources[kind].clone();
+        track.enabled = kind === "video";
+        pc.addTransceiver(track, { direction: "sendonly" });
+      }
       await pc.setLocalDescription(await pc.createOffer());
       await gathered(pc);
       const mids = pc.getTransceivers().map((transceiver) => transceiver.mid);
@@ -67,6 +71,7 @@
         const output = context.createMediaStreamDestination();
         oscillator.connect(gain).connect(output);
         oscillator.start();
+        gain.gain.value = volume;
         tones.set(sender, gain);
         await sender.replaceTrack(output.stream.getAudioTracks()[0]);
       }

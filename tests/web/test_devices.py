@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from tests.support.browsers import other_option
 from tests.support.waiting import until
 from tests.web.fake_server import SESSION_ID, FakeServer, participant, token_for
 from tests.web.sender import Sender, source_state
@@ -96,13 +97,6 @@ async def asked_for(page: Page, kind: str) -> dict[str, Any]:
     """The latest constraints for a kind."""
     asked = await page.evaluate("(kind) => asked.filter((wanted) => wanted[kind]).map((wanted) => wanted[kind])", kind)
     return dict(asked[-1])
-
-
-async def other_option(select: Locator) -> str:
-    """The value of the last option that is not chosen."""
-    value = await select.evaluate("(e) => [...e.options].map((o) => o.value).findLast((value) => value !== e.value)")
-    assert value, "there is another device"
-    return str(value)
 
 
 async def loudest(meter: Locator) -> None:

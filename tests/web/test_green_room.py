@@ -93,6 +93,7 @@ async def test_nothing_is_sent_or_heard_before_the_user_goes_on_stage(
     await enter(page, server)
     sender = Sender(page, server, far_end)
     await sender.offer([("p-hana", "microphone", "audio")], ["audio"], fresh=True)
+    await sender.speak("p-hana", 0.5)
     await sender.arrives("p-hana", "microphone")
     assert await is_heard(page, browser_name)
 

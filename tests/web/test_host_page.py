@@ -163,17 +163,18 @@ async def test_who_was_turned_down_by_a_slip_is_invited(page: Page, server: Fake
 
 
 @pytest.mark.parametrize(
-    ("action", "button", "undo", "sent"),
+    ("role", "action", "button", "undo", "sent"),
     [
-        ("promote", "Make co-host: Ana", "Undo", "demote"),
-        ("silence", "Silence Ana in the chat", "Undo", "unsilence"),
-        ("remove_guest", "Send back to the viewers: Ana", "Invite again", None),
+        ("guest", "promote", "Make co-host: Ana", "Undo", "demote"),
+        ("cohost", "demote", "Make guest: Ana", "Undo", "promote"),
+        ("guest", "silence", "Silence Ana in the chat", "Undo", "unsilence"),
+        ("guest", "remove_guest", "Send back to the viewers: Ana", "Invite again", None),
     ],
 )
 async def test_what_a_host_did_can_be_undone_where_it_is_said(
-    page: Page, server: FakeServer, action: str, button: str, undo: str, sent: str | None
+    page: Page, server: FakeServer, role: str, action: str, button: str, undo: str, sent: str | None
 ) -> None:
-    server.as_person("Hana", "host", [participant("Ana", "guest")])
+    server.as_person("Hana", "host", [participant("Ana", role)])
     await enter(page, server)
     await page.get_by_role("button", name="More about Ana").click()
     await page.get_by_role("button", name=button).click()

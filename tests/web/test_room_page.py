@@ -87,6 +87,37 @@ async def test_how_long_it_runs_and_the_way_to_it(page: Page, server: FakeServer
     await expect(page.get_by_test_id("banner")).to_have_text(f"Share this link: {link}")
 
 
+PHONE_THAT_SHARES = """
+const matches = window.matchMedia.bind(window);
+window.matchMedia = (query) => (query === "(pointer: coarse)" ? { matches: true } : matches(query));
+navigator.share = async (what) => {
+  window.shared = what;
+  if (window.putAway) throw new DOMException("no", "AbortError");
+};
+"""
+
+
+async def test_a_phone_offers_its_own_ways_to_share(page: Page, server: FakeServer) -> None:
+    await page.add_init_script(PHONE_THAT_SHARES)
+    await enter(page, server)
+    for put_away in (False, True):
+        await page.evaluate("(putAway) => { window.shared = null; window.putAway = putAway; }", put_away)
+        await page.get_by_role("button", name="Copy link").click()
+        await page.wait_for_function("window.shared")
+        shared = await page.evaluate("window.shared")
+        assert shared == {"title": "Baking bread · Greenroom", "url": f"{server.url}/#/s/{SESSION_ID}"}
+    await expect(page.get_by_test_id("banner")).to_be_hidden()
+
+
+async def test_a_page_that_is_older_than_the_server_is_loaded_anew(page: Page, server: FakeServer) -> None:
+    server.hello_answer = {"type": "error", "code": "unsupported_protocol", "message": "Speak another version."}
+    await page.goto(f"{server.url}/#/s/{SESSION_ID}?token={token_for('u-me', 'Me')}")
+    await page.get_by_role("button", name="Reload the page").wait_for()
+    server.hello_answer = None
+    await page.get_by_role("button", name="Reload the page").click()
+    await expect(page.get_by_test_id("stage")).to_be_visible()
+
+
 async def test_the_place_taken_by_another_tab_can_be_taken_back(page: Page, server: FakeServer) -> None:
     await enter(page, server)
     await page.get_by_test_id("chat-input").fill("Half a tho")
