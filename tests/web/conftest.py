@@ -6,18 +6,20 @@ Every test of this folder runs on one event loop for the whole session, because 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
 
 from tests.support.console import Console, gate, listen
 from tests.web.fake_server import SESSION_ID, FakeServer
 
 FAR_END = (Path(__file__).parent / "far_end.js").read_text()
 TIMEOUT_MS = 15_000
+VIEWPORT: ViewportSize = {"width": 1280, "height": 720}
 WAS_ON_STAGE = """
 try {
   if (!sessionStorage.getItem("seeded")) {
@@ -75,21 +77,17 @@ async def context(
     context = contexts[browser_name]
     yield context
     await context.set_offline(False)
-    stored = any(page.url.startswith(server.url) for page in context.pages)
-    # The first page stays: a browser without any closes its window.
     first, *others = context.pages
     for page in others:
         await page.close()
-    if stored:
-        await first.goto(f"{server.url}/icon.svg")
-        await first.evaluate("localStorage.clear()")
-        await first.goto("about:blank")
+    await first.goto(f"{server.url}/icon.svg")
+    await first.evaluate("localStorage.clear(); sessionStorage.clear()")
 
 
 async def _new_context(browser: Browser) -> BrowserContext:
     permissions = ["camera", "microphone", "clipboard-read", "clipboard-write"]
     chromium = browser.browser_type.name == "chromium"
-    context = await browser.new_context(permissions=permissions if chromium else [])
+    context = await browser.new_context(permissions=permissions if chromium else [], viewport=VIEWPORT)
     context.set_default_timeout(TIMEOUT_MS)
     await context.add_init_script(WAS_ON_STAGE)
     listen(context)
@@ -99,8 +97,21 @@ async def _new_context(browser: Browser) -> BrowserContext:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext) -> AsyncIterator[Page]:
-    """An empty page."""
-    yield await context.new_page()
+    """An empty page, in the tab of the test before: a new one takes half a second of computing more."""
+    page = context.pages[0]
+    add = page.add_init_script
+    async with AsyncExitStack() as scripts:
+
+        async def add_for_this_test(script: str) -> None:
+            await scripts.enter_async_context(await add(script))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(page, "add_init_script", add_for_this_test)
+            yield page
+    await page.unroute_all()
+    await page.set_viewport_size(VIEWPORT)
+    await page.emulate_media(color_scheme="null", reduced_motion="null", forced_colors="null", contrast="null")
+    await page.mouse.move(0, 0)
 
 
 @pytest.fixture(scope="session")

@@ -280,7 +280,8 @@ async def the_end(page: Page, server: FakeServer) -> None:
 
 @state
 async def documentation(page: Page, server: FakeServer) -> None:
-    document = openapi.document((*ROUTES, *DEV_ROUTES))
+    # A third of the routes has all that differs between them; rules are looked at element by element.
+    document = openapi.document((*ROUTES[::3], *DEV_ROUTES))
     await page.route("**/openapi.json", lambda route: route.fulfill(json=document))
     await page.goto(f"{server.url}/docs.html#route-start")
     await page.locator("#route-start .copyable").wait_for()
