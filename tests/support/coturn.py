@@ -56,7 +56,8 @@ class Coturn:
                     "denied-peer-ip=0.0.0.0-255.255.255.255",
                     "denied-peer-ip=::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
                     "allowed-peer-ip=127.0.0.1",
-                    *("no-cli", "no-tls", "no-dtls", "no-multicast-peers", "fingerprint"),
+                    # The port was found free for UDP; some client's TCP connection may have it.
+                    *("no-tcp", "no-cli", "no-tls", "no-dtls", "no-multicast-peers", "fingerprint"),
                     f"userdb={self._folder / 'turndb'}",
                     f"pidfile={self._folder / 'turnserver.pid'}",
                     "log-file=stdout",
