@@ -99,6 +99,7 @@ async def _new_context(browser: Browser) -> BrowserContext:
 async def page(context: BrowserContext) -> AsyncIterator[Page]:
     """An empty page, in the tab of the test before: a new one takes half a second of computing more."""
     page = context.pages[0]
+    await page.bring_to_front()
     add = page.add_init_script
     async with AsyncExitStack() as scripts:
 
