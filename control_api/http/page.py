@@ -65,8 +65,9 @@ class WebFiles:
             if path.suffix in CONTENT_TYPES and path.is_file() and not hidden:
                 self._paths[relative.as_posix()] = path
         self._contents: dict[str, _Content] = {}
-        for name in self._paths:
-            self._content(name)
+        self._digests: dict[str, str] = {}
+        """What the files of the last version were, by name."""
+        self._version = self.version()
 
     def add_to(self, app: web.Application) -> None:
         """No path that comes from outside is ever looked up on the disk."""
@@ -78,10 +79,12 @@ class WebFiles:
         app.router.add_get("/v/{version}/{name:.+}", self._kept)
 
     def version(self) -> str:
-        """Of all files together: another one as soon as one of them is another."""
+        """Of all files together: another one as soon as one of them is another. Looks at each of them."""
         contents = ((name, self._content(name)) for name in self._paths)
-        digests = "".join(f"{name} {content.digest}\n" for name, content in contents if content)
-        return hashlib.sha256(digests.encode()).hexdigest()[:16]
+        self._digests = {name: content.digest for name, content in contents if content}
+        lines = "".join(f"{name} {digest}\n" for name, digest in self._digests.items())
+        self._version = hashlib.sha256(lines.encode()).hexdigest()[:16]
+        return self._version
 
     def _page(self, name: str) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -105,9 +108,11 @@ class WebFiles:
 
     async def _kept(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
+        content = self._content(name)
         # A page of before an upgrade that is still loading gets what there is, and does not keep it.
-        current = request.match_info["version"] == self.version()
-        return _answer(request, name, self._content(name), _KEEP if current else _ASK_EACH_TIME)
+        named = request.match_info["version"] == self._version
+        as_named = named and content is not None and content.digest == self._digests.get(name)
+        return _answer(request, name, content, _KEEP if as_named else _ASK_EACH_TIME)
 
     def _content(self, name: str) -> _Content | None:
         """None for a file that has been taken away, and one that has never been."""

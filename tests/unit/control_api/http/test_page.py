@@ -65,6 +65,13 @@ async def test_a_changed_file_has_another_address_at_once_and_the_old_one_is_not
         assert (text, response.headers["Cache-Control"]) == ("export const answer = 43;\n", caching)
 
 
+async def test_what_was_changed_is_not_kept_under_the_version_of_before(client, folder):
+    old = await script_of(client)
+    (folder / "ui/main.js").write_text("export const answer = 43;\n")
+    response, text = await get(client, old)
+    assert (text, response.headers["Cache-Control"]) == ("export const answer = 43;\n", "no-cache")
+
+
 async def test_files_without_a_change_keep_their_address(client, folder):
     assert await script_of(client) == await script_of(client)
     again = web.Application()
