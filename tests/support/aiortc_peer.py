@@ -217,7 +217,9 @@ class AiortcPeer:
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Bounded, for a cancellation may be lost inside of `asyncio.wait_for` before Python 3.12.
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_TIMEOUT_S)
         for connection in (self.publisher, self.receiver):
             if connection is not None:
                 self._discard(connection)
@@ -228,8 +230,8 @@ class AiortcPeer:
         """Close in the background: where the other end was killed, aiortc may wait for ever for its own tasks."""
 
         async def close() -> None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_S)
+            # Not `wait_for`, which would wait for the end of what it has cancelled.
+            await asyncio.wait([asyncio.create_task(connection.close())], timeout=CLOSE_TIMEOUT_S)
 
         self._discarding.append(asyncio.create_task(close()))
 
