@@ -55,10 +55,11 @@ def measured(server: Server, *words: str) -> dict[str, Any]:
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
 def test_everybody_receives_everything(server: Server, words: tuple[str, ...], participants: int, fanout: int) -> None:
-    # Senders and receivers are not counted at the same moment: the longer it takes, the less that is of the whole.
+    # What is under way when counting begins or ends belongs to one side only: on a busy machine that is a quarter of a
+    # second. Of the longer time it is less than what one receiver of one stream would be missing by.
     result = measured(server, *words, "--seconds", "4")
     assert result["participants"] == participants
-    assert result["packets_out_per_s"] == pytest.approx(fanout * result["packets_in_per_s"], rel=0.05)
+    assert result["packets_out_per_s"] == pytest.approx(fanout * result["packets_in_per_s"], rel=0.12)
     assert result["latency_samples"] > 0
     assert 0 < result["latency_p50_ms"] < 1000
     assert result["joins"] == participants - (2 if words[0] == "rooms" else 1), "everybody but the hosts joined"

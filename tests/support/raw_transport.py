@@ -11,7 +11,7 @@ import ipaddress
 import secrets
 import socket
 import string
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 import pylibsrtp
@@ -26,6 +26,7 @@ CONSENT_INTERVAL_S = 2.0
 CONNECT_TIMEOUT_S = 20.0
 MAX_DATAGRAM_LEN = 2048
 DATAGRAMS_PER_WAKEUP = 64
+DATAGRAMS_BEFORE_KEYS = 1024
 SOCKET_BUFFER_LEN = 1 << 20
 GCM_128 = [rtcdtlstransport.SRTP_AEAD_AES_128_GCM]
 CM_SHA1 = [rtcdtlstransport.SRTP_AES128_CM_SHA1_80]
@@ -87,6 +88,8 @@ class RawTransport:
         self._socket: socket.socket | None = None
         self._remote: Credentials | None = None
         self._checked = asyncio.Event()
+        # Media overtakes the handshake, whose task may be turns of the loop behind what the socket brought.
+        self._before_keys: deque[bytes] = deque(maxlen=DATAGRAMS_BEFORE_KEYS)
         self._tie_breaker = secrets.randbits(64)
         self._tasks: list[asyncio.Task[None]] = []
         self.checks_enabled = True
@@ -128,6 +131,8 @@ class RawTransport:
             await self.dtls.start(RTCDtlsParameters(fingerprints=[RTCDtlsFingerprint(algorithm, value)]))
         if not self.connected:
             raise ConnectionError(f"DTLS is {self.dtls.state}")
+        while self._before_keys:
+            self._received_srtp(self._before_keys.popleft())
 
     def send_datagram(self, data: bytes) -> None:
         """Bytes as they are, unencrypted."""
@@ -235,7 +240,7 @@ class RawTransport:
     def _received_srtp(self, data: bytes) -> None:
         session = self.dtls._rx_srtp
         if session is None:
-            self.counts["before_keys"] += 1
+            self._before_keys.append(data)
             return
         rtcp = 192 <= data[1] <= 223
         try:
