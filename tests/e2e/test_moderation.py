@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.support.crew import Crew
 from tests.support.raw_peer import RawPeer
 from tests.support.raw_streams import ReceivedStream
 from tests.support.server import Server
-from tests.support.waiting import quiet, until, watch
+from tests.support.waiting import grows, quiet, until
 from tests.support.ws import ProtocolError, refused_hello
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -76,16 +77,14 @@ async def test_mute_stops_the_packets_and_unmute_brings_them_back(crew: Crew, ki
             "participant_updated",
             lambda event: event["participant"]["id"] == stage.guest.id and event["participant"][f"{kind}_locked"],
         )
-    await asyncio.sleep(0.3)
-
-    sent_before = stage.sent(source)
-    counts = {peer.id: peer.received(stage.guest.id, source) for peer in stage.subscribers}
-    others = {peer.id: peer.received(stage.guest.id, other_source) for peer in stage.subscribers}
-    await asyncio.sleep(1.0)
-    assert stage.sent(source) > sent_before + 10, "the guest's client goes on sending"
     for peer in stage.subscribers:
+        await silent(peer, stage.guest, source)
+
+    counts = {peer.id: peer.received(stage.guest.id, source) for peer in stage.subscribers}
+    await grows(lambda: stage.sent(source), "the guest's client goes on sending", by=30)
+    for peer in stage.subscribers:
+        await grows(partial(peer.received, stage.guest.id, other_source), "the other source is left alone", by=10)
         assert peer.received(stage.guest.id, source) == counts[peer.id], "not one packet is forwarded"
-        assert peer.received(stage.guest.id, other_source) > others[peer.id], "the other source is left alone"
 
     with pytest.raises(ProtocolError, match="locked_by_host"):
         await stage.guest.ws.request("set_muted", kind=kind, muted=False)
@@ -109,16 +108,15 @@ async def comes_back(stream: ReceivedStream) -> None:
 async def test_own_mute_is_enforced_by_the_server_too(crew: Crew) -> None:
     stage = await build_stage(crew)
     await stage.guest.ws.request("set_muted", kind="audio", muted=True)
-    await asyncio.sleep(0.3)
-    assert await watch(lambda: stage.viewer.received(stage.guest.id, "microphone"), 0.7) == 0
+    await silent(stage.viewer, stage.guest, "microphone")
     await stage.guest.ws.request("set_muted", kind="audio", muted=False)
     before = stage.viewer.received(stage.guest.id, "microphone")
     await until(lambda: stage.viewer.received(stage.guest.id, "microphone") > before, "the microphone comes back")
 
 
-async def silent(subscriber: RawPeer, publisher: RawPeer) -> None:
-    """Wait until no packet of the publisher's camera has come for a while."""
-    await quiet(lambda: subscriber.received(publisher.id, "camera"), "the camera", for_s=0.7)
+async def silent(subscriber: RawPeer, publisher: RawPeer, source: str = "camera") -> None:
+    """Wait until no packet of the publisher's source has come for a while."""
+    await quiet(lambda: subscriber.received(publisher.id, source), f"the {source}", for_s=0.7)
 
 
 async def test_kick_disconnects_and_locks_out(crew: Crew, server: Server) -> None:

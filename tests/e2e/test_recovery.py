@@ -13,7 +13,7 @@ from tests.support.api import User
 from tests.support.console import Console
 from tests.support.crew import Crew
 from tests.support.server import Server
-from tests.support.waiting import until, watch
+from tests.support.waiting import grows, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
@@ -56,11 +56,11 @@ async def test_a_lost_socket_resumes_and_media_never_stops(crew: Crew) -> None:
     viewer = await crew.raw(viewer_user, session_id)
     video = await viewer.receiving(host.id, "camera", packets=30)
     await viewer.ws.drop()
-    assert await watch(lambda: video.received, 1.0) > 0, "media does not depend on the socket"
+    await grows(lambda: video.received, "media does not depend on the socket", by=30)
     again = await crew.socket(viewer_user, session_id, resume=viewer.ws.resume_token)
     assert again.welcome["resumed"] is True
     assert again.participant_id == viewer.id
-    assert await watch(lambda: video.received, 1.0) > 0
+    await grows(lambda: video.received, "media goes on", by=30)
     assert video.lost == 0
     assert viewer.receiver is not None
     assert not viewer.receiver.transport.closed_by_peer

@@ -1,7 +1,7 @@
-"""What a page measures of itself: the frames that it draws, and the tasks that keep it from drawing.
+"""What a page needs: the frames that it draws, the tasks that keep it from drawing, the CPU of its thread.
 
 Other processes of a busy machine cost frames too. A page that draws too much drops them every time, so a few attempts
-tell the two apart.
+tell the two apart. The CPU of its thread knows nothing of other processes, and only Chromium tells it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Self
 
-from playwright.async_api import Page
+from playwright.async_api import CDPSession, Page
 
 _WATCH = """
 (ms) => new Promise((resolve) => {
@@ -50,6 +51,24 @@ def watch_frames(page: Page, seconds: float) -> asyncio.Task[Frames]:
         return Frames(*await page.evaluate(_WATCH, seconds * 1000))
 
     return asyncio.create_task(watch())
+
+
+class PageThread:
+    """The thread of a page in Chromium; made by `of`."""
+
+    def __init__(self, session: CDPSession) -> None:
+        self._session = session
+
+    @classmethod
+    async def of(cls, page: Page) -> Self:
+        session = await page.context.new_cdp_session(page)
+        await session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        return cls(session)
+
+    async def cpu_seconds(self) -> float:
+        """What all of its tasks have taken since some time before."""
+        metrics = (await self._session.send("Performance.getMetrics"))["metrics"]
+        return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
 
 
 ATTEMPTS = 5

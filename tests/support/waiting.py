@@ -34,11 +34,10 @@ async def until(
         await asyncio.sleep(interval)
 
 
-async def watch(counter: Callable[[], int], seconds: float) -> int:
-    """How much a counter grows while `seconds` pass."""
+async def grows(counter: Callable[[], int], what: str, *, by: int = 1) -> None:
+    """Wait until a counter is `by` higher than it is now."""
     before = counter()
-    await asyncio.sleep(seconds)
-    return counter() - before
+    await until(lambda: counter() >= before + by, what)
 
 
 async def quiet(counter: Callable[[], int], what: str, *, for_s: float = 1.0, timeout: float = 20) -> None:
@@ -46,7 +45,9 @@ async def quiet(counter: Callable[[], int], what: str, *, for_s: float = 1.0, ti
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     while True:
-        grown = await watch(counter, for_s)
+        before = counter()
+        await asyncio.sleep(for_s)
+        grown = counter() - before
         if grown == 0:
             return
         if loop.time() > deadline:

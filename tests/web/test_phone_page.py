@@ -53,7 +53,7 @@ async def inside(page: Page, *elements: Locator) -> None:
                 and box["y"] + box["height"] <= height + 0.5
             )
 
-        await until(whole, f"{element} is in sight", timeout=5)
+        await until(whole, f"{element} is in sight")
 
 
 @pytest.mark.parametrize("browser_name", ["chromium", "firefox"])

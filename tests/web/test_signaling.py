@@ -93,10 +93,10 @@ async def test_a_lost_socket_comes_back_with_the_resume_token(page: Page, server
 
 @pytest.mark.parametrize("browser_name", ["chromium", "firefox"])
 async def test_a_lost_network_is_noticed_at_once_and_so_is_its_return(page: Page, server: FakeServer) -> None:
-    await open_room(page, server, retryMs=60_000, retryMaxMs=60_000)
+    await open_room(page, server, pingEveryMs=60_000, retryMs=60_000, retryMaxMs=60_000)
     await page.evaluate("outcome")
     await page.context.set_offline(True)
-    await until(lambda: has_status(page, "reconnecting"), "the lost network is noticed", timeout=3)
+    await until(lambda: has_status(page, "reconnecting"), "the lost network is noticed")
     assert len(server.received["hello"]) == 1
     await page.context.set_offline(False)
     hello = await server.wait_for("hello", 2)
