@@ -185,8 +185,8 @@ async def test_a_hello_that_fails_for_now_may_be_said_again(world):
 
 async def test_a_client_that_goes_while_it_is_being_let_in_leaves_nobody_connected(world):
     world.store.hold = asyncio.Event()
-    client = await Client(world, hello_timeout_s=0.01).hello()
-    await asyncio.sleep(0.03)
+    client = await Client(world, hello_timeout_s=0.3).hello()
+    await asyncio.sleep(0.4)
     client.socket.incoming.put_nowait(None)
     world.store.hold.set()
     await client.ended()

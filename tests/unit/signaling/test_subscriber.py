@@ -4,6 +4,7 @@ from contextlib import suppress
 import pytest
 
 from signaling.errors import LiveError
+from signaling.media import MediaTimings
 from tests.support import sdp
 from tests.support.fakes import World, credentials, refused, settle
 
@@ -133,6 +134,7 @@ async def test_no_answer_in_time_makes_a_new_connection_but_not_for_ever():
     await asyncio.sleep(0.03)
     assert len(viewer.link.of("receive_offer")) == 3
     assert set(world.room.transports) == {host.publish_id}
+    world.service._rooms[world.session_id].media.timings = MediaTimings()
     await world.service.receive_restart(viewer.identity, world.session_id)
     await settle()
     await viewer.answer()
