@@ -315,7 +315,7 @@ class Rig:
 
     def _wake_up(self) -> float:
         begun = time.thread_time()
-        self.engine._readable(self._socket)
+        self.engine._readers[0]._readable()
         return time.thread_time() - begun
 
     def run(self, between: Callable[[], object]) -> list[float]:

@@ -187,15 +187,16 @@ class PortMux:
 
     def receive(
         self, socket: UdpSocket, matrix: NDArray[np.uint8], first_row: int, max_count: int, column: int, now: float
-    ) -> tuple[int, list[Received], list[Received]]:
+    ) -> tuple[int, list[Received], list[Received], int]:
         """Take one batch from a readable socket into rows `first_row`, ... of `matrix`, each from `column` on.
 
-        Returns how many rows were filled and, of those, RTP and RTCP from known addresses. STUN and DTLS are handled
-        here; everything else is counted in `drops`.
+        Returns how many rows were filled and, of those, RTP and RTCP from known addresses, and how many were consent
+        checks of connections that go on as they are. STUN and DTLS are handled here; everything else is counted in
+        `drops`.
         """
         count = socket.receive(matrix, first_row, max_count, column)
         if not count:
-            return 0, [], []
+            return 0, [], [], 0
         socket_index = self._index[socket]
         known = self._by_key[socket_index]
         stride = matrix.shape[1]
@@ -204,6 +205,7 @@ class PortMux:
         start = first_row * stride + column - stride
         rtp: list[Received] = []
         rtcp: list[Received] = []
+        repeated_checks = 0
         row = first_row - 1
         for length, key in zip(socket.lengths, socket.keys, strict=True):
             row += 1
@@ -225,10 +227,10 @@ class PortMux:
             else:
                 datagram = bytes(data[start : start + length])
                 if kind is Kind.STUN:
-                    self._receive_stun(datagram, Path(socket_index, key), known.get(key), now)
+                    repeated_checks += self._receive_stun(datagram, Path(socket_index, key), known.get(key), now)
                 else:
                     self._receive_dtls(datagram, known.get(key))
-        return count, rtp, rtcp
+        return count, rtp, rtcp, repeated_checks
 
     def _bytes_of(self, matrix: NDArray[np.uint8]) -> memoryview:
         """All of its bytes. There is one matrix, as a rule."""
@@ -322,31 +324,31 @@ class PortMux:
         else:
             endpoint.receive_dtls(data)
 
-    def _receive_stun(self, data: bytes, path: Path, known: Endpoint | None, now: float) -> None:
-        """`known` is whose the address is so far."""
+    def _receive_stun(self, data: bytes, path: Path, known: Endpoint | None, now: float) -> bool:
+        """`known` is whose the address is so far. Returns whether it was the last good check once more."""
         response = None if known is None else known.ice.answer_repeated(data, path, now)
         if response is not None:
             self.sockets[path.socket_index].send(response, path.key)
-            return
+            return True
         try:
             request = stun.parse_binding_request(data)
         except ValueError:
             self.drops["stun_malformed"] += 1
-            return
+            return False
         if request is None:
             self.drops["stun_unexpected"] += 1
-            return
+            return False
         endpoint = self._by_ufrag.get(request.local_ufrag)
         if endpoint is None:
             self.drops["stun_unknown_ufrag"] += 1
-            return
+            return False
         outcome = endpoint.ice.handle_check(request, path, host_and_port(path.key), now)
         socket = self.sockets[path.socket_index]
         if outcome.error is not None:
             self.drops[_REFUSALS[outcome.error]] += 1
             if self._may_refuse(now):
                 socket.send(outcome.response, path.key)
-            return
+            return False
         self._learn(endpoint, path)
         if outcome.forgotten is not None:
             self._drop_path(outcome.forgotten)
@@ -358,6 +360,7 @@ class PortMux:
         if outcome.selection_changed:
             self._point(endpoint)
             endpoint.ice_changed("selected")
+        return False
 
     def _learn(self, endpoint: Endpoint, path: Path) -> None:
         known = self._by_key[path.socket_index]

@@ -7,6 +7,7 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ from .messages import (
     WorkerConfig,
     WorkerStats,
 )
+from .reader import Arrivals, SocketReader
 from .room import Room
 from .timers import Timers
 from .transport import Plumbing, Transport
@@ -71,6 +73,7 @@ class Engine:
         self._packets_in = self._packets_out = self._bytes_in = self._bytes_out = 0
         self._full_batches = 0
         """How many came in a row."""
+        self._arrivals = Arrivals.NONE
         self._load = _LoadMeter(self._loop)
         self._collector = Collector()
         self._lag = LagMeter(self._loop)
@@ -102,8 +105,9 @@ class Engine:
             bind_port=self._destinations.bind,
         )
         self._plumbing.timers.add(self._expire_consent).not_later_than(self._loop.time() + CONSENT_CHECK_S)
-        for socket in self._mux.sockets:
-            self._loop.add_reader(socket.fileno(), self._readable, socket)
+        self._readers = [
+            SocketReader(self._loop, socket.fileno(), partial(self._take, socket)) for socket in self._mux.sockets
+        ]
 
     @property
     def port(self) -> int:
@@ -114,8 +118,8 @@ class Engine:
         for room in list(self._rooms.values()):
             room.close()
         self._plumbing.timers.close()
-        for socket in self._mux.sockets:
-            self._loop.remove_reader(socket.fileno())
+        for reader in self._readers:
+            reader.close()
         self._mux.close()
         self._collector.close()
         self._lag.close()
@@ -205,18 +209,24 @@ class Engine:
 
     # The forwarding loop
 
-    def _readable(self, socket: UdpSocket) -> None:
+    def _take(self, socket: UdpSocket) -> Arrivals:
+        self._arrivals = Arrivals.NONE
         for _ in range(MAX_BATCHES_PER_WAKEUP):
             if self._take_batch(socket) < MAX_BATCH:
-                return
+                break
+        return self._arrivals
 
     def _take_batch(self, socket: UdpSocket) -> int:
         """Receive and forward what one recvmmsg brings. Returns how many datagrams that was."""
         now = self._loop.time()
         first, window = self._pool.reserve(MAX_BATCH)
-        count, rtp, rtcp = self._mux.receive(socket, self._pool.data, first, window, HEADROOM, now)
+        count, rtp, rtcp, repeated_checks = self._mux.receive(socket, self._pool.data, first, window, HEADROOM, now)
         if not count:
             return 0
+        if count > repeated_checks + len(rtcp):
+            self._arrivals = Arrivals.URGENT
+        elif self._arrivals is Arrivals.NONE:
+            self._arrivals = Arrivals.PATIENT
         self._pool.commit(count)
         # Media first: who waits for it hears and sees the difference, who waits for reports does not.
         self._take_rtp(rtp, now)

@@ -75,6 +75,23 @@ async def test_a_new_viewer_starts_with_a_keyframe(crew: Crew) -> None:
     assert clips.starts_vp8_keyframe(stream.first_payload)
 
 
+async def test_a_quiet_worker_answers_and_wakes(crew: Crew) -> None:
+    host, viewer = await pair(crew)
+    video = await viewer.receiving(host.id, "camera", packets=30)
+    assert host.publisher is not None
+    assert viewer.receiver is not None
+    transport = viewer.receiver.transport
+    host.publisher.silent = True
+    answered = transport.counts["check_ok"]
+    for _ in range(200):
+        transport.send_check()
+        await asyncio.sleep(0.01)
+    await until(lambda: transport.counts["check_ok"] >= answered + 200, "every check is answered")
+    host.publisher.silent = False
+    await grows(lambda: video.received, "media flows again", by=100)
+    assert video.lost == 0
+
+
 async def test_unknown_header_extensions_survive(crew: Crew) -> None:
     host, viewer = await pair(crew)
     video = await viewer.receiving(host.id, "camera", packets=50)

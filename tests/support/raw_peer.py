@@ -52,6 +52,8 @@ class Publisher:
         self.streams: dict[str, Stream] = {}
         """By source."""
         self.feedback: list[rtcp.Packet] = []
+        self.silent = False
+        """Whether it sends reports only, no media."""
         self.server: sdp.Description | None = None
         self.connection_id: str | None = None
         self._ws = ws
@@ -106,7 +108,8 @@ class Publisher:
         due = loop.time()
         next_report = due
         while True:
-            stream.send_next()
+            if not self.silent:
+                stream.send_next()
             if due >= next_report:
                 self.transport.send_rtcp(stream.sender_report())
                 next_report = due + REPORT_INTERVAL_S

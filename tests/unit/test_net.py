@@ -84,7 +84,7 @@ class Server:
             asyncio.get_running_loop().add_reader(udp.fileno(), self.readable, udp)
 
     def readable(self, udp: UdpSocket) -> None:
-        _, rtp, rtcp = self.mux.receive(udp, self.matrix, 0, ROWS, COLUMN, time.monotonic())
+        _, rtp, rtcp, _ = self.mux.receive(udp, self.matrix, 0, ROWS, COLUMN, time.monotonic())
         for row, length, endpoint in [*rtp, *rtcp]:
             assert isinstance(endpoint, ServerTransport)
             self.pointers.lengths[row] = length

@@ -48,6 +48,8 @@ class Bench:
         self.peers: list[socket.socket] = []
         self.rtp: list[bytes] = []
         self.rtcp: list[bytes] = []
+        self.repeated_checks = 0
+        """Of the last batch."""
 
     def endpoint(self) -> Recorder:
         endpoint = Recorder(self.mux.new_ice())
@@ -70,7 +72,7 @@ class Bench:
         handed, left = [], len(datagrams)
         while left:
             assert select.select([udp], [], [], 5)[0]
-            count, rtp, rtcp = self.mux.receive(udp, self.matrix, 0, 64, COLUMN, self.now)
+            count, rtp, rtcp, self.repeated_checks = self.mux.receive(udp, self.matrix, 0, 64, COLUMN, self.now)
             left -= count
             for kind, received in ((self.rtp, rtp), (self.rtcp, rtcp)):
                 kind += [self.matrix[row, COLUMN : COLUMN + length].tobytes() for row, length, _ in received]
@@ -346,12 +348,16 @@ def test_blocks_for_several_sockets(bench: Bench) -> None:
 
 def test_a_check_that_comes_again_is_answered_and_renews_consent(bench: Bench) -> None:
     endpoint, peer, stranger = bench.endpoint(), bench.peer(), bench.peer()
+    repeated = []
     for _ in range(3):
         bench.check(peer, endpoint)
+        repeated.append(bench.repeated_checks)
         bench.now += CONSENT_S - 1
+    assert repeated == [0, 1, 1]
     assert bench.mux.expire_consent(bench.now) == []
     bench.check(stranger, endpoint, nominate=True)
     bench.check(peer, endpoint, nominate=False)
+    assert bench.repeated_checks == 0, "another address is news"
     assert bench.mux.send(endpoint, b"x")
     assert stranger.recv(10) == b"x"
     assert not bench.drops
