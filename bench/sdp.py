@@ -63,7 +63,7 @@ class Section:
 
     @property
     def sends(self) -> bool:
-        return self.direction == "sendonly" and self.ssrc is not None
+        return self.direction in ("sendonly", "sendrecv") and self.ssrc is not None
 
 
 @dataclass(slots=True)
