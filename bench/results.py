@@ -48,6 +48,8 @@ class Run:
     """As `cli.search_json` has it."""
     measurements: list[Json] = field(default_factory=list)
     error: str | None = None
+    cipher_ns: list[float] = field(default_factory=list)
+    """`bench.probe` on the media's core, before and after."""
 
     def add(self, measurement: Measurement) -> None:
         self.measurements.append(measurement.to_json())
@@ -64,16 +66,27 @@ class Run:
         return self.measurements[-1] if self.measurements else None
 
 
+_SLOW: Final = 3.0
+"""How many times longer than in the fastest run encryption may take before a run says nothing about a server."""
+
+
+def without_slow(runs: Sequence[Run]) -> list[Run]:
+    """The runs that met the machine as it usually is."""
+    fastest = min((min(run.cipher_ns) for run in runs if run.cipher_ns), default=0.0)
+    return [run for run in runs if not run.cipher_ns or max(run.cipher_ns) <= _SLOW * fastest]
+
+
 def write(directory: Path, runs: Sequence[Run], cores: tuple[int, Sequence[int], Sequence[int]]) -> None:
     """RESULTS.md and results.svg."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / _PLOT).write_text(svg(charts(runs)))
+    (directory / _PLOT).write_text(svg(charts(without_slow(runs))))
     (directory / "RESULTS.md").write_text(report(runs, cores))
 
 
 def report(runs: Sequence[Run], cores: tuple[int, Sequence[int], Sequence[int]]) -> str:
     """The text of RESULTS.md."""
-    parts = [_INTRODUCTION, _machine(runs, cores), f"![Load against CPU and latency]({_PLOT})\n"]
+    every, runs = runs, without_slow(runs)
+    parts = [_INTRODUCTION, _machine(every, cores), f"![Load against CPU and latency]({_PLOT})\n"]
     for case in dict.fromkeys(run.case for run in runs):
         of_case = [run for run in runs if run.case == case]
         counts = ", ".join(
@@ -200,8 +213,19 @@ def _machine(runs: Sequence[Run], cores: tuple[int, Sequence[int], Sequence[int]
         [
             f"- machine: {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
             f"- Python {platform.python_version()}; " + ", ".join(f"{name} {text}" for name, text in versions.items()),
-            f"- cores: media {media}; clients {_list(clients)}; control process and everything else {_list(control)}\n",
+            f"- cores: media {media}; clients {_list(clients)}; control process and everything else {_list(control)}",
+            f"{_cipher(runs)}\n",
         ]
+    )
+
+
+def _cipher(runs: Sequence[Run]) -> str:
+    kept = without_slow(runs)
+    text = median_and_spread([each for run in kept for each in run.cipher_ns], lambda v: f"{v:.0f}")
+    line = f"- encrypting a packet of 1,200 bytes (`python -m bench.probe`), before and after the runs: {text} ns"
+    left_out = len(runs) - len(kept)
+    return line + (
+        f"; {left_out} more were left out, because the machine took over {_SLOW:.0f} times as long" if left_out else ""
     )
 
 

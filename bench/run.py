@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +17,13 @@ from .cli import search, search_json
 from .cores import usable
 from .fleet import Fleet, FleetError, FleetOptions
 from .measure import Meter
+from .probe import probe
 from .progress import Progress
 from .results import Run, write
 from .scenarios import SCENARIOS, Options, Scenario
 from .systems import NAMES, interface, system
 from .systems.base import Running, SignalingError, System
+from .systems.greenroom import OFFLOAD_VARIABLE
 
 _RUNS: Final = "runs.jsonl"
 _DIRECTORY: Final = Path(__file__).parent
@@ -36,6 +39,9 @@ class Case:
     loads: Sequence[int] = ()
     """Measured one by one. Without any the highest load is searched for, and then shares of it are measured."""
     gro: bool = True
+    """Whether the clients' sockets take runs of packets whole."""
+    offload: bool = True
+    """Whether our server may leave runs of packets to the kernel to cut."""
 
 
 CURVE: Final = (0.25, 0.5, 0.75, 1.0)
@@ -44,6 +50,7 @@ CURVE: Final = (0.25, 0.5, 0.75, 1.0)
 CASES: Final[dict[str, Case]] = {
     "webinar": Case("webinar", Options(join_rate=40.0), 100),
     "webinar, segments split by the kernel": Case("webinar", Options(join_rate=40.0), 100, gro=False),
+    "webinar of 600, without offload": Case("webinar", Options(join_rate=40.0), 0, loads=(600,), offload=False),
     "webinar of 100": Case("webinar", Options(), 0, loads=(100,)),
     "webinar of 800": Case("webinar", Options(join_rate=40.0), 0, loads=(400, 800)),
     "stage of 6": Case("stage", Options(limit=500, guests=5), 0, loads=(0,)),
@@ -126,7 +133,9 @@ async def run_case(name: str, case: Case, chosen: System, number: int, cores: Co
     """One case on a server of its own. A failure is a result too: it is in `error`."""
     run = Run(name, case.scenario, chosen.name, chosen.version() or "", number)
     server: Running | None = None
+    run.cipher_ns.append(await asyncio.to_thread(probe, [cores.media]))
     try:
+        os.environ[OFFLOAD_VARIABLE] = str(case.offload)
         server = await asyncio.to_thread(chosen.start, cores.control, cores.media)
         options = FleetOptions(
             server.url,
@@ -146,6 +155,7 @@ async def run_case(name: str, case: Case, chosen: System, number: int, cores: Co
     finally:
         if server is not None:
             await asyncio.to_thread(server.stop)
+    run.cipher_ns.append(await asyncio.to_thread(probe, [cores.media]))
     return run
 
 

@@ -198,6 +198,7 @@ def _worker_config(settings: Settings, index: int) -> WorkerConfig:
         port=settings.rtc_port + index if settings.rtc_port else 0,
         bind=settings.rtc_bind,
         public_ip=settings.public_ip,
+        offload=settings.rtc_offload,
         log_level=settings.log_level,
         log_format=settings.log_format,
     )

@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     public_ip: str | None = Field(
         default=None, description="address under which clients reach a machine behind one-to-one NAT"
     )
+    rtc_offload: bool = Field(
+        default=True,
+        description="let the kernel or the network card cut runs of packets (UDP segmentation offload); off for "
+        "drivers that get it wrong",
+    )
     workers: int = Field(
         default_factory=lambda: max(1, usable_cores() - 1),
         ge=1,

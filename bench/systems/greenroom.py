@@ -32,6 +32,8 @@ from .base import Counters, Link, OfferHandler, Processes, ReceiveOffer, Running
 
 SECRET_VARIABLE: Final = "GREENROOM_JWT_SECRET"
 """As for the server: with it the clients sign their own tokens, without it they ask for them."""
+OFFLOAD_VARIABLE: Final = "GREENROOM_RTC_OFFLOAD"
+"""As for the server."""
 
 _REPLY_TIMEOUT_S: Final = 30.0
 _STAGE_TIMEOUT_S: Final = 30.0
@@ -228,8 +230,9 @@ class _RunningGreenroom:
         self.url = f"http://127.0.0.1:{port}"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
         environment["GREENROOM_RATE_LIMITS"] = "off"
-        if SECRET_VARIABLE in os.environ:
-            environment[SECRET_VARIABLE] = os.environ[SECRET_VARIABLE]
+        for name in (SECRET_VARIABLE, OFFLOAD_VARIABLE):
+            if name in os.environ:
+                environment[name] = os.environ[name]
         options = ["--port", str(port), "--rtc-port", "0", "--workers", "1", "--data-dir", str(self._data_dir)]
         with (self._data_dir / "server.log").open("wb") as log:
             self._process = subprocess.Popen(

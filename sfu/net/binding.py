@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def bind_sockets(
-    hosts: Sequence[str], named: frozenset[str], port: int, drops: dict[str, int], max_batch: int
+    hosts: Sequence[str], named: frozenset[str], port: int, drops: dict[str, int], max_batch: int, *, offload: bool
 ) -> list[UdpSocket]:
     """One socket for each host, all on one port. Addresses that nobody named may fail (IPv6 still tentative, for
     one)."""
@@ -21,7 +21,9 @@ def bind_sockets(
     failure: OSError | None = None
     for host in hosts:
         try:
-            sockets.append(socket_class()(host, sockets[0].port if sockets else port, drops, max_batch))
+            made = socket_class()(host, sockets[0].port if sockets else port, drops, max_batch)
+            made.offload = made.offload and offload
+            sockets.append(made)
         except OSError as exc:
             failure = exc
             if host in named or exc.errno == errno.EADDRINUSE:

@@ -120,17 +120,20 @@ class PortMux:
         self._bytes = memoryview(b"")
 
     @classmethod
-    def open(cls, hosts: Sequence[str], port: int, drops: dict[str, int], max_batch: int = 64) -> PortMux:
+    def open(
+        cls, hosts: Sequence[str], port: int, drops: dict[str, int], max_batch: int = 64, *, offload: bool = True
+    ) -> PortMux:
         """Bind `port` (0 picks one) on `hosts`; empty, `0.0.0.0` and `::` stand for all local addresses.
 
-        `max_batch`: most datagrams in one `receive`. `OSError` when an address that was named cannot be bound, when the
-        port is taken on any, or when none can be bound. `ValueError` for what is no address.
+        `max_batch`: most datagrams in one `receive`. Without `offload` runs of packets are never left to the kernel to
+        cut (UDP_SEGMENT). `OSError` when an address that was named cannot be bound, when the port is taken on any, or
+        when none can be bound. `ValueError` for what is no address.
         """
         named = frozenset(hosts)
         expanded = expand_hosts(hosts)
         for attempt in range(_PORT_ATTEMPTS):
             try:
-                return cls(bind_sockets(expanded, named, port, drops, max_batch), drops)
+                return cls(bind_sockets(expanded, named, port, drops, max_batch, offload=offload), drops)
             except OSError as exc:
                 if port or exc.errno != errno.EADDRINUSE or attempt == _PORT_ATTEMPTS - 1:
                     raise

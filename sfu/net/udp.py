@@ -83,6 +83,8 @@ class UdpSocket:
         self.port: int = self._socket.getsockname()[1]
         self.ipv6 = family == socket.AF_INET6
         self.max_batch = max_batch
+        self.offload = False
+        """Whether runs of packets of one length are left to the kernel to cut."""
         self.lengths: list[int] = []
         self.keys: list[AddressKey] = []
         self._drops = drops

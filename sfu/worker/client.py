@@ -30,6 +30,12 @@ STOP_TIMEOUT_S = 5.0
 START_TIMEOUT_S = 30.0
 """Importing numpy and OpenSSL on a loaded machine takes seconds."""
 
+_MALLOC_TUNABLES = "GLIBC_TUNABLES"
+_HUGE_PAGES = "glibc.malloc.hugetlb=1"
+"""glibc asks for transparent huge pages. Hundreds of SRTP sessions are scattered over the heap, each packet looks at
+another one, and in a virtual machine what that costs is as much the walk through the page tables as the memory: 4-15 %
+of a wake-up (docs/decisions/0004). Others than glibc ignore it."""
+
 
 class RoomListener(Protocol):
     """Told, on the event loop, what happens to a room's media. Calls must not block."""
@@ -69,7 +75,7 @@ class WorkerClient:
                 # Ctrl-C reaches the whole foreground process group; only the control process may act on it.
                 start_new_session=True,
                 stdin=asyncio.subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+                env=_environment(),
             )
         client = cls(process, on_exit)
         client._channel = await Channel.open(
@@ -215,3 +221,14 @@ class WorkerRoom:
         self._worker._forget_room(self._room_id)
         with contextlib.suppress(MediaError):
             await self._ask("close_room")
+
+
+def _environment() -> dict[str, str]:
+    """Of a worker: this process' own, and what helps it."""
+    tunables = os.environ.get(_MALLOC_TUNABLES, "")
+    # The last one of a name counts, and the operator's is the last.
+    return {
+        **os.environ,
+        _MALLOC_TUNABLES: f"{_HUGE_PAGES}:{tunables}".rstrip(":"),
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }

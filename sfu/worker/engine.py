@@ -77,7 +77,7 @@ class Engine:
         self._load = _LoadMeter(self._loop)
         self._collector = Collector()
         self._lag = LagMeter(self._loop)
-        self._mux = PortMux.open(config.bind, config.port, self._drops, MAX_BATCH)
+        self._mux = PortMux.open(config.bind, config.port, self._drops, MAX_BATCH, offload=config.offload)
         self._candidates = tuple(
             IceCandidate(address=c.address, port=c.port, foundation=c.foundation, priority=c.priority)
             for c in self._mux.candidates(config.public_ip)

@@ -31,6 +31,8 @@ class WorkerConfig(Parameters):
     """Local addresses to listen on; empty means all of the machine's."""
     public_ip: str | None = None
     """Offered as the first candidate, where the machine is reached through a one-to-one NAT."""
+    offload: bool = True
+    """Whether runs of packets may be left to the kernel to cut (UDP_SEGMENT), where it can."""
     log_level: str = "INFO"
     log_format: Literal["console", "json"] = "console"
 

@@ -34,6 +34,7 @@ def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         "GREENROOM_RTC_BIND": "127.0.0.1, ::1,127.0.0.1",
         "GREENROOM_ALLOWED_ORIGINS": "https://Example.com/, http://localhost:3000",
         "GREENROOM_PUBLIC_IP": "203.0.113.7",
+        "GREENROOM_RTC_OFFLOAD": "off",
         "GREENROOM_LOG_LEVEL": "debug",
         "GREENROOM_JWT_SECRET": SECRET,
         "GREENROOM_HOST": "0.0.0.0",
@@ -46,6 +47,7 @@ def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.rtc_bind == ("127.0.0.1", "::1")
     assert settings.allowed_origins == ("https://example.com", "http://localhost:3000")
     assert settings.public_ip == "203.0.113.7"
+    assert not settings.rtc_offload
     assert settings.log_level == "DEBUG"
     assert settings.database_url == "postgresql://user:password@db/live"
     assert not settings.dev_tokens

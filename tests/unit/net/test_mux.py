@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sfu.net.ice import CONSENT_S, IceLite
+from sfu.net.mmsg import socket_class
 from sfu.net.mux import Endpoint, Group, IceEvent, Path, PortMux
 
 COLUMN = 16
@@ -386,6 +387,17 @@ def test_every_local_address_shares_the_port_and_loopback_is_last() -> None:
         assert mux.candidates(None)[-1].address in ("127.0.0.1", "::1")
     finally:
         mux.close()
+
+
+def test_offload_can_be_left_alone() -> None:
+    for offload in (True, False):
+        mux = PortMux.open(["127.0.0.1"], 0, Counter(), offload=offload)
+        try:
+            able = socket_class()("127.0.0.1", 0, Counter(), 1)
+            assert mux.sockets[0].offload == (able.offload and offload)
+            able.close()
+        finally:
+            mux.close()
 
 
 def test_a_taken_port_or_a_foreign_address_is_an_os_error(bench: Bench) -> None:
