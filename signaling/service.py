@@ -246,7 +246,7 @@ def _new_participant(
     session_id: str, identity: Identity, role: Role, former: Former | None = None
 ) -> ParticipantRecord:
     return ParticipantRecord(
-        id=participant_id(session_id, identity.user_id),
+        id=former.id if former else participant_id(session_id, identity.user_id),
         session_id=session_id,
         user_id=identity.user_id,
         name=identity.name,
