@@ -626,8 +626,8 @@ create or replace trigger guard before update on live_participants
 create or replace function live_guard_presence() returns trigger
 language plpgsql security definer set search_path from current as $$
 begin
-  perform from live_sessions where id = new.session_id and status = 'live' for key share;
-  if not found then
+  -- Counts change the session's row afterwards. Locked now, before its events are: whoever locks both does it in this order.
+  if live_lock_session(new.session_id) is distinct from 'live' and new.status = 'joined' then
     raise exception 'the session has ended' using errcode = 'check_violation', constraint = 'live_participants_in_a_live_session';
   end if;
   return new;
@@ -636,8 +636,8 @@ $$;
 
 comment on function live_guard_presence() is 'Nobody is in an ended session.';
 
-create or replace trigger guard_presence before insert or update of status on live_participants
-  for each row when (new.status = 'joined') execute function live_guard_presence();
+create or replace trigger guard_presence before insert or update of role, status on live_participants
+  for each row execute function live_guard_presence();
 
 
 create or replace function live_guard_stage() returns trigger
@@ -650,8 +650,7 @@ begin
       return new;
     end if;
   end if;
-  -- Two who come up at once meet at the session's row, and the second sees the first.
-  perform from live_sessions where id = new.session_id for no key update;
+  -- Two who come up at once have met at the session's row, and the second sees the first.
   select max_guests into places from live_session_settings where session_id = new.session_id;
   if (select count(*) from live_participants
        where session_id = new.session_id and id <> new.id and status = 'joined' and role in ('guest', 'cohost')) >= places then
@@ -862,6 +861,20 @@ create or replace trigger guard before update on live_guest_requests
   for each row execute function live_guard_request();
 
 
+create or replace function live_guard_approval() returns trigger
+language plpgsql security definer set search_path from current as $$
+begin
+  perform live_lock_session(new.session_id);
+  return new;
+end
+$$;
+
+comment on function live_guard_approval() is 'Who comes on stage changes the session''s row: it is locked before its events are.';
+
+create or replace trigger guard_approval before insert or update of status on live_guest_requests
+  for each row when (new.status = 'approved') execute function live_guard_approval();
+
+
 create or replace function live_record_request() returns trigger
 language plpgsql security definer set search_path from current as $$
 begin
@@ -982,6 +995,9 @@ language plpgsql security definer set search_path from current as $$
 declare
   in_session record;
 begin
+  -- Before its events, as everybody locks them in this order.
+  perform live_lock_session(id) from live_sessions
+    where host_user_id = coalesce(new.host_user_id, old.host_user_id) and status = 'live';
   if tg_op = 'INSERT' then
     perform live_record(new.session_id, 'banned', new.user_id, jsonb_build_object('reason', new.reason));
     update live_participants p set status = 'kicked', left_at = coalesce(p.left_at, clock_timestamp())
@@ -1118,10 +1134,11 @@ declare
   functions constant text[] := array[
     'live_caller', 'live_trusted', 'live_role_in', 'live_hosts', 'live_moderates', 'live_attended', 'live_admits',
     'live_may_write', 'live_lock_session', 'live_record', 'live_touch', 'live_guard_times', 'live_count_participants',
-    'live_participant_id', 'live_identify_participant', 'live_guard_participant', 'live_guard_presence', 'live_guard_stage', 'live_record_participant', 'live_end_session',
-    'live_statistics', 'live_session_statistics', 'live_record_session', 'live_record_settings', 'live_guard_request',
-    'live_record_request', 'live_guard_message', 'live_record_message', 'live_guard_reaction', 'live_price_gift',
-    'live_record_gift', 'live_record_ban', 'live_add_messages', 'live_add_reactions'
+    'live_participant_id', 'live_identify_participant', 'live_guard_participant', 'live_guard_presence',
+    'live_guard_stage', 'live_record_participant', 'live_end_session', 'live_statistics', 'live_session_statistics',
+    'live_record_session', 'live_record_settings', 'live_guard_request', 'live_guard_approval', 'live_record_request',
+    'live_guard_message', 'live_record_message', 'live_guard_reaction', 'live_price_gift', 'live_record_gift',
+    'live_record_ban', 'live_add_messages', 'live_add_reactions'
   ];
   item record;
 begin
