@@ -390,7 +390,9 @@ comment on function live_hosts(uuid) is 'Whether it is the caller''s session, li
 
 create or replace function live_moderates(session uuid) returns boolean
 language sql stable security definer set search_path from current as $$
-  select coalesce(live_role_in(session) in ('host', 'cohost'), false) or live_hosts(session)
+  select exists (select from live_sessions where id = session and host_user_id = live_caller())
+      or exists (select from live_participants where session_id = session and user_id = live_caller() and status = 'joined'
+                    and role in ('host', 'cohost'))
 $$;
 
 comment on function live_moderates(uuid) is 'Host at any time; cohost while in the session.';
@@ -1078,7 +1080,9 @@ $$;
 comment on function live_add_reactions(jsonb) is 'Adds to the counts of many users: [{"claims", "session_id", "user_id", "type", "count"}].';
 
 
--- Views. Each shows what its reader may see of the tables, unless it says otherwise.
+-- Views. Each shows what its reader may see of the tables. Those over many rows have their owner's rights and ask about the
+-- session instead, once: a policy asks for every row, and that of a long session's events took longer than a request may.
+-- They are barriers, so that no function of the reader's own sees rows before that question is answered.
 
 create or replace view live_active with (security_invoker = true) as
   select s.id, s.host_user_id, s.host_name, s.title, s.description, s.session_type, s.started_at, s.viewer_count,
@@ -1094,28 +1098,34 @@ create or replace view live_stage with (security_invoker = true) as
 
 comment on view live_stage is 'Who is on stage now.';
 
--- With its owner's rights: everybody in a session may know how often it was cheered, nobody by whom. A barrier, so that no
--- function of the reader's own sees rows before the condition does.
 create or replace view live_reaction_totals with (security_barrier = true) as
-  select session_id, type, sum(count)::bigint as total, count(*) as users
-    from live_reactions where live_trusted() or live_attended(session_id) or live_hosts(session_id)
-   group by session_id, type;
+  select s.id as session_id, t.type, t.total, t.users
+    from live_sessions s,
+         lateral (select type, sum(count)::bigint as total, count(*) as users
+                    from live_reactions where session_id = s.id group by type) as t
+   where live_trusted() or live_attended(s.id) or live_hosts(s.id);
 
-comment on view live_reaction_totals is 'Reactions by session and type.';
+comment on view live_reaction_totals is
+  'Reactions by session and type: everybody in a session may know how often it was cheered, nobody by whom.';
 
-create or replace view live_gift_totals with (security_invoker = true) as
-  select session_id, user_id, min(name) as name, sum(quantity) as gifts, sum(value)::bigint as value
-    from live_gifts where status = 'paid' group by session_id, user_id;
+create or replace view live_gift_totals with (security_invoker = false, security_barrier = true) as
+  select s.id as session_id, t.user_id, t.name, t.gifts, t.value
+    from live_sessions s,
+         lateral (select user_id, min(name) as name, sum(quantity) as gifts, sum(value)::bigint as value
+                    from live_gifts where session_id = s.id and status = 'paid' group by user_id) as t
+   where live_trusted() or live_attended(s.id) or live_hosts(s.id);
 
-comment on view live_gift_totals is 'Paid gifts by session and giver.';
+comment on view live_gift_totals is 'Paid gifts by session and giver, for those who are or were in it.';
 
-create or replace view live_timeline with (security_invoker = true) as
-  select e.id, e.session_id, e.at, e.type, e.actor_user_id, e.target_user_id,
-         case when m.id is null then e.data else e.data || jsonb_build_object('name', m.name, 'text', m.body) end as data
-    from live_events e
-    left join live_chat_messages m on e.type = 'message_sent' and m.id = (e.data ->> 'message_id')::uuid;
+create or replace view live_timeline with (security_invoker = false, security_barrier = true) as
+  select e.id, s.id as session_id, e.at, e.type, e.actor_user_id, e.target_user_id,
+         case e.type when 'message_sent' then e.data || coalesce(
+           (select jsonb_build_object('name', m.name, 'text', m.body)
+              from live_chat_messages m where m.id = (e.data ->> 'message_id')::uuid), '{}') else e.data end as data
+    from live_sessions s join live_events e on e.session_id = s.id
+   where live_trusted() or live_moderates(s.id);
 
-comment on view live_timeline is 'Everything that happened in a session, with the texts of the chat.';
+comment on view live_timeline is 'Everything that happened in a session, with the texts of the chat, for its moderators.';
 
 
 -- Row-level security: first nothing is allowed, then what follows. By name, as the schema may have tables and functions of
