@@ -1012,6 +1012,10 @@ begin
       update live_participants set status = 'left'
        where session_id = in_session.id and user_id = old.user_id and status = 'kicked';
     end loop;
+    -- Where it was decided; gone too where the ban goes with its session.
+    if not found and exists (select from live_sessions where id = old.session_id) then
+      perform live_record(old.session_id, 'unbanned', old.user_id);
+    end if;
   end if;
   return null;
 end

@@ -454,6 +454,14 @@ async def test_unbanning(sql: Sql) -> None:
         await sql.may_not(user, lift)
 
 
+async def test_a_ban_that_is_lifted_after_the_session_is_written_down_too(sql: Sql) -> None:
+    await sql.owner.execute(END)
+    async with sql.acting("ana") as connection:
+        await connection.execute("delete from live_bans where user_id = 'mallory'")
+        last = "select type, actor_user_id, target_user_id, session_id::text from live_events order by id desc limit 1"
+        assert tuple(await connection.fetchrow(last)) == ("unbanned", "ana", "mallory", SHOW)
+
+
 async def test_a_batch_is_judged_message_by_message(sql: Sql) -> None:
     def item(user: str, number: int, **values: Any) -> dict[str, Any]:
         claims = json.dumps({"sub": values.pop("claims", user)})
