@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -53,6 +54,11 @@ class Upkeep(StageVerbs, ReactionVerbs):
         for session_id in await self._store.live_session_ids():
             await self._recover(session_id)
         await self._till.open()
+        # From now on, and not from when a room was read: thousands take longer than the grace is.
+        deadline = self._clock() + self.config.resume_grace_s
+        for room in self._rooms.values():
+            for member in room.members.values():
+                member.absent_until = deadline
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep_for_ever())
 
     async def close(self) -> None:
@@ -136,10 +142,9 @@ class Upkeep(StageVerbs, ReactionVerbs):
         if session is None or session.status != "live":
             return
         room = self._new_room(session, fresh=False)
-        deadline = self._clock() + self.config.resume_grace_s
         for record in await self._store.participants(session_id):
             if record.status == "joined":
-                room.add(record, deadline)
+                room.add(record, math.inf)
                 continue
             room.former[record.user_id] = Former.of(record)
             if record.status == "kicked":

@@ -146,6 +146,26 @@ async def test_after_a_restart_the_host_has_to_come_back(world):
     await fresh.service.close()
 
 
+async def test_the_grace_begins_when_everything_was_read(world, monkeypatch):
+    """The rooms of a large server take longer to read than anybody has to come back."""
+    host = await world.host()
+    await world.service.close()
+    fresh = World(world.store, FakePlane())
+    fresh.session_id = world.session_id
+    read = world.store.participants
+
+    async def slowly(session_id):
+        found = await read(session_id)
+        fresh.now += 60
+        return found
+
+    monkeypatch.setattr(world.store, "participants", slowly)
+    await fresh.service.open()
+    await later(fresh, 29)
+    await moved(host, fresh).attach()
+    assert host.view.role == "host"
+
+
 async def test_kicked_is_kicked_after_a_restart_too(world):
     host, viewer = await world.host(), await world.viewer("Vera")
     await host.manage(viewer, "kick")
