@@ -185,3 +185,16 @@ async def test_who_left_before_the_restart_comes_back_as_the_same_participant(wo
     assert guest.id == before
     assert guest.view.video_locked
     await fresh.service.close()
+
+
+async def test_a_row_that_an_earlier_version_gave_another_id_keeps_it(world):
+    await world.host()
+    viewer = await world.viewer("Vera")
+    await viewer.leave()
+    record = world.store.people.pop(viewer.id)
+    old = "00000000-0000-5000-8000-000000000000"
+    world.store.people[old] = record.model_copy(update={"id": old})
+    fresh = await restarted(world)
+    await moved(viewer, fresh).attach()
+    assert [p.id for p in fresh.store.people.values() if p.user_id == viewer.identity.user_id] == [old]
+    await fresh.service.close()
