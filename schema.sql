@@ -944,17 +944,26 @@ create or replace trigger record_deleted after update on live_chat_messages
 
 create or replace function live_guard_reaction() returns trigger language plpgsql as $$
 begin
-  if live_trusted() or new.count > old.count then
-    new.last_at := now();
+  if live_trusted() then
     return new;
   end if;
-  raise exception 'a reaction is not taken back' using errcode = 'insufficient_privilege';
+  if tg_op = 'INSERT' then
+    -- Which types there are is the server's to say; that somebody makes up a thousand is not for everybody's totals.
+    if (select count(*) from live_reactions
+         where session_id = new.session_id and user_id = new.user_id and type <> new.type) >= 50 then
+      raise exception 'these are too many types of reactions' using errcode = 'insufficient_privilege';
+    end if;
+  elsif new.count <= old.count then
+    raise exception 'a reaction is not taken back' using errcode = 'insufficient_privilege';
+  end if;
+  new.last_at := now();
+  return new;
 end
 $$;
 
-comment on function live_guard_reaction() is 'Counts of reactions only grow, and the last one was just now.';
+comment on function live_guard_reaction() is 'Counts of reactions only grow, and are of 50 types at most for each user.';
 
-create or replace trigger guard before update on live_reactions for each row execute function live_guard_reaction();
+create or replace trigger guard before insert or update on live_reactions for each row execute function live_guard_reaction();
 
 
 create or replace function live_price_gift() returns trigger

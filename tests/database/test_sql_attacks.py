@@ -323,6 +323,20 @@ async def test_counts_of_reactions_can_be_summed_up(sql: Sql) -> None:
     assert [row["refusal"] for row in rows] == ["23514", None]
 
 
+async def test_nobody_makes_up_types_without_end(sql: Sql) -> None:
+    """Everybody is told the totals of all types, ten times a second."""
+    made_up = (
+        "insert into live_reactions (session_id, user_id, type, count) "
+        f"select '{SHOW}', 'dan', 'type_' || n, 1 from generate_series(1, $1::integer) n"
+    )
+    assert await sql.may("dan", made_up, 50) == 50
+    await sql.may_not("dan", made_up, 51)
+    async with sql.acting("dan") as connection:
+        await connection.execute(made_up, 50)
+        again = "on conflict (session_id, user_id, type) do update set count = live_reactions.count + 1"
+        await connection.execute(f"{made_up} {again}", 50)
+
+
 async def test_a_message_carries_nothing_but_its_text(sql: Sql) -> None:
     """`data` has no limit, and everybody who comes gets it."""
     write = (
