@@ -78,7 +78,7 @@ class RoomService(
         except BaseException:
             del self._hosting[identity.user_id]
             # Where only the database's answer was lost there is now a row that is live and has no room.
-            self._orphans.add(session.id)
+            self._orphans[session.id] = self._clock()
             raise
         room = self._rooms[session.id] = self._new_room(session, fresh=True)
         room.banned = banned

@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .errors import LiveError
 from .model import SessionRecord, SessionStatistics
@@ -21,6 +21,10 @@ from .room import Room
 from .stage import StageVerbs
 
 logger = logging.getLogger(__name__)
+
+
+ORPHAN_PATIENCE_S: Final = 60.0
+"""For which a session whose start failed is looked for. Longer than a database hangs before it is given up."""
 
 
 class Ending(NamedTuple):
@@ -41,8 +45,8 @@ class Upkeep(StageVerbs, ReactionVerbs):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(store, plane, config, clock)
-        self._orphans: set[str] = set()
-        """Sessions that may be live in the store but have no room; to be ended there."""
+        self._orphans: dict[str, float] = {}
+        """Sessions that may be live in the store but have no room, to be ended there, and since when."""
         self._sweeper: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -86,9 +90,14 @@ class Upkeep(StageVerbs, ReactionVerbs):
                 await self._sweep_room(room)
 
     async def _end_orphans(self) -> None:
-        for session_id in tuple(self._orphans):
-            await stored(self._store.end_session(session_id, "host_lost", now()))
-            self._orphans.discard(session_id)
+        for session_id, since in tuple(self._orphans.items()):
+            try:
+                await stored(self._store.end_session(session_id, "host_lost", now()))
+            except LookupError:
+                # It was never written; or will be, by a commit that the database has yet to read.
+                if self._clock() - since < ORPHAN_PATIENCE_S:
+                    continue
+            self._orphans.pop(session_id, None)
 
     async def _sweep_for_ever(self) -> None:
         while True:
@@ -150,7 +159,7 @@ class Upkeep(StageVerbs, ReactionVerbs):
             if record.status == "kicked":
                 room.kicked.add(record.user_id)
         if session.host_user_id not in room.by_user:
-            self._orphans.add(session_id)
+            self._orphans[session_id] = self._clock()
             return
         self._recover_requests(room, await self._store.requests(session_id))
         room.banned = await self._banned_by(session.host_user_id)
