@@ -86,8 +86,13 @@ class Upkeep(StageVerbs, ReactionVerbs):
         with contextlib.suppress(LiveError):
             await self._end_orphans()
         for room in tuple(self._rooms.values()):
-            with contextlib.suppress(LiveError):
+            try:
                 await self._sweep_room(room)
+            except LiveError:
+                pass
+            except Exception:
+                # Of this room alone, as when its rows were deleted: the others are looked after all the same.
+                logger.exception("looking after a session failed; it will be tried again")
 
     async def _end_orphans(self) -> None:
         for session_id, since in tuple(self._orphans.items()):

@@ -78,6 +78,24 @@ async def test_what_the_store_can_not_take_is_tried_again(world):
     assert world.store.sessions[world.session_id].end_reason == "host_lost"
 
 
+async def test_a_room_that_can_not_be_looked_after_holds_up_no_other(world, monkeypatch):
+    """The first one's rows were deleted with SQL."""
+    first = await world.host()
+    first_room, write = world.session_id, world.store.end_session
+    other = await world.person("Olga")
+    session, _ = await world.service.start(other.identity, "Another", "", "camera", SessionSettings())
+
+    async def ends(session_id, reason, at):
+        if session_id == first_room:
+            raise LookupError("there is no such session")
+        return await write(session_id, reason, at)
+
+    monkeypatch.setattr(world.store, "end_session", ends)
+    first.detach()
+    await later(world, 121)
+    assert world.store.sessions[session.id].status == "ended"
+
+
 async def test_somebody_who_returns_while_being_let_go_stays(world):
     """The grace is looked at again after waiting for whatever else was happening to that participant."""
     await world.host()
