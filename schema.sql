@@ -166,13 +166,14 @@ create table live_reactions (
   session_id uuid not null references live_sessions on delete cascade,
   user_id    text not null check (char_length(user_id) between 1 and 200),
   type       text not null check (type ~ '^[a-z0-9_]{1,32}$'),
-  count      bigint not null check (count > 0),
+  count      bigint not null check (count between 1 and 1000000000),
   first_at   timestamptz not null default now(),
   last_at    timestamptz not null default now(),
   primary key (session_id, user_id, type)
 );
 
 comment on table live_reactions is 'How often each user reacted in which way.';
+comment on column live_reactions.count is 'So many at most that the sum over any number of users is a bigint.';
 
 
 create table live_gift_catalogue (
@@ -389,7 +390,9 @@ comment on function live_hosts(uuid) is 'Whether it is the caller''s session, li
 
 create or replace function live_moderates(session uuid) returns boolean
 language sql stable security definer set search_path from current as $$
-  select coalesce(live_role_in(session) in ('host', 'cohost'), false) or live_hosts(session)
+  select exists (select from live_sessions where id = session and host_user_id = live_caller())
+      or exists (select from live_participants where session_id = session and user_id = live_caller() and status = 'joined'
+                    and role in ('host', 'cohost'))
 $$;
 
 comment on function live_moderates(uuid) is 'Host at any time; cohost while in the session.';
@@ -470,6 +473,42 @@ create or replace trigger touch before update on live_session_settings for each 
 create or replace trigger touch before update on live_participants for each row execute function live_touch();
 
 
+-- Callers bring times along, so that the server's answer and the row say the same. They are of now: a visit that lasted
+-- until the year 9999 would be in the statistics, a session of tomorrow first in the list, and a time that the server's
+-- language has no value for would be in the way of everybody who reads the table.
+create or replace function live_guard_times() returns trigger language plpgsql as $$
+declare
+  is_now  jsonb := to_jsonb(new);
+  was     jsonb := case tg_op when 'UPDATE' then to_jsonb(old) else '{}' end;
+  name    text;
+begin
+  if live_trusted() then
+    return new;
+  end if;
+  foreach name in array tg_argv loop
+    if is_now -> name is distinct from was -> name
+       and (is_now ->> name)::timestamptz not between clock_timestamp() - interval '1 hour'
+                                                  and clock_timestamp() + interval '1 hour' then
+      raise exception '% is % where the database''s clock says %: do the clocks agree?', name, is_now ->> name, clock_timestamp()
+        using errcode = 'check_violation', constraint = 'live_times_are_of_now';
+    end if;
+  end loop;
+  return new;
+end
+$$;
+
+comment on function live_guard_times() is 'Times that callers write are within an hour of the database''s own.';
+
+create or replace trigger times before insert or update of ended_at on live_sessions
+  for each row execute function live_guard_times('started_at', 'ended_at');
+create or replace trigger times before insert or update of joined_at, left_at on live_participants
+  for each row execute function live_guard_times('joined_at', 'left_at');
+create or replace trigger times before insert or update on live_guest_requests
+  for each row execute function live_guard_times('created_at', 'answered_at');
+create or replace trigger times before update on live_chat_messages
+  for each row execute function live_guard_times('deleted_at');
+
+
 -- Counts of a session
 
 -- Kept per statement, not per row: the end of a session with a thousand viewers changes its row once.
@@ -526,6 +565,27 @@ create or replace trigger count_deleted after delete on live_participants
 
 -- Participants
 
+create or replace function live_participant_id(session uuid, user_id text) returns uuid language sql immutable as $$
+  select encode(set_byte(set_byte(hash, 6, get_byte(hash, 6) & 15 | 80), 8, get_byte(hash, 8) & 63 | 128), 'hex')::uuid
+    from (select substr(sha256(uuid_send(session) || convert_to(user_id, 'UTF8')), 1, 16) as hash) as named
+$$;
+
+comment on function live_participant_id(uuid, text) is 'The id of a user''s row in a session, as the server computes it too.';
+
+create or replace function live_identify_participant() returns trigger
+language plpgsql security definer set search_path from current as $$
+begin
+  new.id := live_participant_id(new.session_id, new.user_id);
+  return new;
+end
+$$;
+
+comment on function live_identify_participant() is
+  'Callers do not choose the id of their row: it could be the one that somebody else''s will have, who could not come in then.';
+
+create or replace trigger identify before insert on live_participants
+  for each row when (not live_trusted()) execute function live_identify_participant();
+
 create or replace function live_guard_participant() returns trigger language plpgsql as $$
 declare
   part text;
@@ -568,8 +628,8 @@ create or replace trigger guard before update on live_participants
 create or replace function live_guard_presence() returns trigger
 language plpgsql security definer set search_path from current as $$
 begin
-  perform from live_sessions where id = new.session_id and status = 'live' for key share;
-  if not found then
+  -- Counts change the session's row afterwards. Locked now, before its events are: whoever locks both does it in this order.
+  if live_lock_session(new.session_id) is distinct from 'live' and new.status = 'joined' then
     raise exception 'the session has ended' using errcode = 'check_violation', constraint = 'live_participants_in_a_live_session';
   end if;
   return new;
@@ -578,8 +638,8 @@ $$;
 
 comment on function live_guard_presence() is 'Nobody is in an ended session.';
 
-create or replace trigger guard_presence before insert or update of status on live_participants
-  for each row when (new.status = 'joined') execute function live_guard_presence();
+create or replace trigger guard_presence before insert or update of role, status on live_participants
+  for each row execute function live_guard_presence();
 
 
 create or replace function live_guard_stage() returns trigger
@@ -592,8 +652,7 @@ begin
       return new;
     end if;
   end if;
-  -- Two who come up at once meet at the session's row, and the second sees the first.
-  perform from live_sessions where id = new.session_id for no key update;
+  -- Two who come up at once have met at the session's row, and the second sees the first.
   select max_guests into places from live_session_settings where session_id = new.session_id;
   if (select count(*) from live_participants
        where session_id = new.session_id and id <> new.id and status = 'joined' and role in ('guest', 'cohost')) >= places then
@@ -620,7 +679,7 @@ begin
   end if;
   if is_here and not was_here then
     insert into live_visits (session_id, participant_id, user_id, as_viewer, joined_at)
-    values (new.session_id, new.id, new.user_id, new.role = 'viewer', new.joined_at);
+    values (new.session_id, new.id, new.user_id, new.role = 'viewer', least(new.joined_at, clock_timestamp()));
     perform live_record(new.session_id, 'participant_joined', new.user_id,
                         jsonb_build_object('participant_id', new.id, 'name', new.name, 'role', new.role));
   end if;
@@ -628,7 +687,7 @@ begin
     return null;
   end if;
   if was_here and not is_here then
-    update live_visits set left_at = new.left_at where participant_id = new.id and left_at is null;
+    update live_visits set left_at = least(new.left_at, clock_timestamp()) where participant_id = new.id and left_at is null;
     -- When a session ends everybody leaves; one event says it.
     if new.status = 'kicked' or exists (select from live_sessions where id = new.session_id and status = 'live') then
       perform live_record(new.session_id, case new.status when 'kicked' then 'participant_kicked' else 'participant_left' end,
@@ -804,6 +863,20 @@ create or replace trigger guard before update on live_guest_requests
   for each row execute function live_guard_request();
 
 
+create or replace function live_guard_approval() returns trigger
+language plpgsql security definer set search_path from current as $$
+begin
+  perform live_lock_session(new.session_id);
+  return new;
+end
+$$;
+
+comment on function live_guard_approval() is 'Who comes on stage changes the session''s row: it is locked before its events are.';
+
+create or replace trigger guard_approval before insert or update of status on live_guest_requests
+  for each row when (new.status = 'approved') execute function live_guard_approval();
+
+
 create or replace function live_record_request() returns trigger
 language plpgsql security definer set search_path from current as $$
 begin
@@ -871,16 +944,26 @@ create or replace trigger record_deleted after update on live_chat_messages
 
 create or replace function live_guard_reaction() returns trigger language plpgsql as $$
 begin
-  if live_trusted() or new.count > old.count then
+  if live_trusted() then
     return new;
   end if;
-  raise exception 'a reaction is not taken back' using errcode = 'insufficient_privilege';
+  if tg_op = 'INSERT' then
+    -- Which types there are is the server's to say; that somebody makes up a thousand is not for everybody's totals.
+    if (select count(*) from live_reactions
+         where session_id = new.session_id and user_id = new.user_id and type <> new.type) >= 50 then
+      raise exception 'these are too many types of reactions' using errcode = 'insufficient_privilege';
+    end if;
+  elsif new.count <= old.count then
+    raise exception 'a reaction is not taken back' using errcode = 'insufficient_privilege';
+  end if;
+  new.last_at := now();
+  return new;
 end
 $$;
 
-comment on function live_guard_reaction() is 'Counts of reactions only grow.';
+comment on function live_guard_reaction() is 'Counts of reactions only grow, and are of 50 types at most for each user.';
 
-create or replace trigger guard before update on live_reactions for each row execute function live_guard_reaction();
+create or replace trigger guard before insert or update on live_reactions for each row execute function live_guard_reaction();
 
 
 create or replace function live_price_gift() returns trigger
@@ -923,6 +1006,9 @@ language plpgsql security definer set search_path from current as $$
 declare
   in_session record;
 begin
+  -- Before its events, as everybody locks them in this order.
+  perform live_lock_session(id) from live_sessions
+    where host_user_id = coalesce(new.host_user_id, old.host_user_id) and status = 'live';
   if tg_op = 'INSERT' then
     perform live_record(new.session_id, 'banned', new.user_id, jsonb_build_object('reason', new.reason));
     update live_participants p set status = 'kicked', left_at = coalesce(p.left_at, clock_timestamp())
@@ -935,6 +1021,10 @@ begin
       update live_participants set status = 'left'
        where session_id = in_session.id and user_id = old.user_id and status = 'kicked';
     end loop;
+    -- Where it was decided; gone too where the ban goes with its session.
+    if not found and exists (select from live_sessions where id = old.session_id) then
+      perform live_record(old.session_id, 'unbanned', old.user_id);
+    end if;
   end if;
   return null;
 end
@@ -946,7 +1036,7 @@ create or replace trigger record after insert or delete on live_bans for each ro
 
 
 -- Batches. Each row is written in its own caller's name, so that the policies judge it as if it came alone; one that is
--- refused does not hold up the others.
+-- refused does not hold up the others. For the server only: a caller who could say in whose name they call is anybody.
 
 create or replace function live_add_messages(batch jsonb)
 returns table (number integer, id uuid, place bigint, sent_at timestamptz, refusal text)
@@ -991,7 +1081,7 @@ begin
     begin
       insert into live_reactions as r (session_id, user_id, type, count)
       values ((item ->> 'session_id')::uuid, item ->> 'user_id', item ->> 'type', (item ->> 'count')::bigint)
-      on conflict (session_id, user_id, type) do update set count = r.count + excluded.count, last_at = now();
+      on conflict (session_id, user_id, type) do update set count = r.count + excluded.count;
     exception when insufficient_privilege or integrity_constraint_violation then
       refusal := sqlstate;
     end;
@@ -1003,7 +1093,9 @@ $$;
 comment on function live_add_reactions(jsonb) is 'Adds to the counts of many users: [{"claims", "session_id", "user_id", "type", "count"}].';
 
 
--- Views. Each shows what its reader may see of the tables, unless it says otherwise.
+-- Views. Each shows what its reader may see of the tables. Those over many rows have their owner's rights and ask about the
+-- session instead, once: a policy asks for every row, and that of a long session's events took longer than a request may.
+-- They are barriers, so that no function of the reader's own sees rows before that question is answered.
 
 create or replace view live_active with (security_invoker = true) as
   select s.id, s.host_user_id, s.host_name, s.title, s.description, s.session_type, s.started_at, s.viewer_count,
@@ -1019,60 +1111,90 @@ create or replace view live_stage with (security_invoker = true) as
 
 comment on view live_stage is 'Who is on stage now.';
 
--- With its owner's rights: everybody in a session may know how often it was cheered, nobody by whom.
-create or replace view live_reaction_totals as
-  select session_id, type, sum(count)::bigint as total, count(*) as users
-    from live_reactions where live_trusted() or live_attended(session_id) or live_hosts(session_id)
-   group by session_id, type;
+create or replace view live_reaction_totals with (security_barrier = true) as
+  select s.id as session_id, t.type, t.total, t.users
+    from live_sessions s,
+         lateral (select type, sum(count)::bigint as total, count(*) as users
+                    from live_reactions where session_id = s.id group by type) as t
+   where live_trusted() or live_attended(s.id) or live_hosts(s.id);
 
-comment on view live_reaction_totals is 'Reactions by session and type.';
+comment on view live_reaction_totals is
+  'Reactions by session and type: everybody in a session may know how often it was cheered, nobody by whom.';
 
-create or replace view live_gift_totals with (security_invoker = true) as
-  select session_id, user_id, min(name) as name, sum(quantity) as gifts, sum(value)::bigint as value
-    from live_gifts where status = 'paid' group by session_id, user_id;
+create or replace view live_gift_totals with (security_invoker = false, security_barrier = true) as
+  select s.id as session_id, t.user_id, t.name, t.gifts, t.value
+    from live_sessions s,
+         lateral (select user_id, min(name) as name, sum(quantity) as gifts, sum(value)::bigint as value
+                    from live_gifts where session_id = s.id and status = 'paid' group by user_id) as t
+   where live_trusted() or live_attended(s.id) or live_hosts(s.id);
 
-comment on view live_gift_totals is 'Paid gifts by session and giver.';
+comment on view live_gift_totals is 'Paid gifts by session and giver, for those who are or were in it.';
 
-create or replace view live_timeline with (security_invoker = true) as
-  select e.id, e.session_id, e.at, e.type, e.actor_user_id, e.target_user_id,
-         case when m.id is null then e.data else e.data || jsonb_build_object('name', m.name, 'text', m.body) end as data
-    from live_events e
-    left join live_chat_messages m on e.type = 'message_sent' and m.id = (e.data ->> 'message_id')::uuid;
+create or replace view live_timeline with (security_invoker = false, security_barrier = true) as
+  select e.id, s.id as session_id, e.at, e.type, e.actor_user_id, e.target_user_id,
+         case e.type when 'message_sent' then e.data || coalesce(
+           (select jsonb_build_object('name', m.name, 'text', m.body)
+              from live_chat_messages m where m.id = (e.data ->> 'message_id')::uuid), '{}') else e.data end as data
+    from live_sessions s join live_events e on e.session_id = s.id
+   where live_trusted() or live_moderates(s.id);
 
-comment on view live_timeline is 'Everything that happened in a session, with the texts of the chat.';
+comment on view live_timeline is 'Everything that happened in a session, with the texts of the chat, for its moderators.';
 
 
--- Row-level security: first nothing is allowed, then what follows.
+-- Row-level security: first nothing is allowed, then what follows. By name, as the schema may have tables and functions of
+-- somebody else.
 
 do $$
 declare
+  tables constant text[] := array[
+    'live_sessions', 'live_session_settings', 'live_participants', 'live_guest_requests', 'live_chat_messages',
+    'live_reactions', 'live_gift_catalogue', 'live_gifts', 'live_bans', 'live_events', 'live_visits',
+    'live_session_stats', 'live_webhooks', 'live_webhook_outbox', 'greenroom_migrations'
+  ];
+  views constant text[] := array[
+    'live_active', 'live_stage', 'live_reaction_totals', 'live_gift_totals', 'live_timeline'
+  ];
+  functions constant text[] := array[
+    'live_caller', 'live_trusted', 'live_role_in', 'live_hosts', 'live_moderates', 'live_attended', 'live_admits',
+    'live_may_write', 'live_lock_session', 'live_record', 'live_touch', 'live_guard_times', 'live_count_participants',
+    'live_participant_id', 'live_identify_participant', 'live_guard_participant', 'live_guard_presence',
+    'live_guard_stage', 'live_record_participant', 'live_end_session', 'live_statistics', 'live_session_statistics',
+    'live_record_session', 'live_record_settings', 'live_guard_request', 'live_guard_approval', 'live_record_request',
+    'live_guard_message', 'live_record_message', 'live_guard_reaction', 'live_price_gift', 'live_record_gift',
+    'live_record_ban', 'live_add_messages', 'live_add_reactions'
+  ];
   item record;
 begin
   for item in
-    select c.relname, c.relkind from pg_class c
-     where c.relnamespace = current_schema()::regnamespace and c.relkind in ('r', 'v')
-       and (c.relname like 'live\_%' or c.relname = 'greenroom_migrations')
+    select relname as name, relkind = 'r' as is_table from pg_class
+     where relnamespace = current_schema()::regnamespace and relname = any (tables || views)
   loop
-    execute format('revoke all on %I from public, anon, authenticated', item.relname);
-    execute format('grant all on %I to service_role', item.relname);
-    continue when item.relkind = 'v';
-    execute format('alter table %I enable row level security', item.relname);
+    execute format('revoke all on %I from public, anon, authenticated', item.name);
+    execute format('grant all on %I to service_role', item.name);
+    continue when not item.is_table;
+    execute format('alter table %I enable row level security', item.name);
+  end loop;
+  -- Of the numbers that tables give out: who could set them back would make every later row a duplicate.
+  for item in
+    select distinct s.relname as name
+      from pg_depend d join pg_class s on s.oid = d.objid and s.relkind = 'S' join pg_class t on t.oid = d.refobjid
+     where d.classid = 'pg_class'::regclass and t.relnamespace = current_schema()::regnamespace and t.relname = any (tables)
+  loop
+    execute format('revoke all on sequence %I from public, anon, authenticated', item.name);
   end loop;
   for item in
-    select tablename, policyname from pg_policies where schemaname = current_schema()
-       and (tablename like 'live\_%' or tablename = 'greenroom_migrations')
+    select tablename, policyname from pg_policies where schemaname = current_schema() and tablename = any (tables)
   loop
     execute format('drop policy %I on %I', item.policyname, item.tablename);
   end loop;
   for item in
-    select c.relname from pg_class c where c.relnamespace = current_schema()::regnamespace and c.relkind = 'r'
-       and (c.relname like 'live\_%' or c.relname = 'greenroom_migrations')
+    select relname as name from pg_class where relnamespace = current_schema()::regnamespace and relname = any (tables)
   loop
-    execute format('create policy server on %I to service_role using (true) with check (true)', item.relname);
+    execute format('create policy server on %I to service_role using (true) with check (true)', item.name);
   end loop;
   for item in
-    select p.oid::regprocedure as signature from pg_proc p
-     where p.pronamespace = current_schema()::regnamespace and p.proname like 'live\_%'
+    select oid::regprocedure as signature from pg_proc
+     where pronamespace = current_schema()::regnamespace and proname = any (functions)
   loop
     execute format('revoke all on function %s from public, anon, authenticated', item.signature);
     execute format('grant execute on function %s to service_role', item.signature);
@@ -1082,7 +1204,7 @@ $$;
 
 grant execute on function live_caller(), live_trusted(), live_role_in(uuid), live_hosts(uuid), live_moderates(uuid),
   live_attended(uuid), live_admits(uuid), live_may_write(uuid, uuid), live_lock_session(uuid),
-  live_session_statistics(uuid), live_add_messages(jsonb), live_add_reactions(jsonb) to authenticated;
+  live_session_statistics(uuid) to authenticated;
 
 grant select on live_sessions, live_session_settings, live_participants, live_guest_requests, live_chat_messages,
   live_reactions, live_gift_catalogue, live_gifts, live_bans, live_events, live_visits, live_session_stats,
@@ -1102,7 +1224,7 @@ grant insert (id, session_id, participant_id, user_id, name, message, status, cr
       update (status, answered_at, answered_by) on live_guest_requests to authenticated;
 grant insert (id, session_id, participant_id, user_id, name, kind, body, data, client_id),
       update (body, deleted_at, deleted_by) on live_chat_messages to authenticated;
-grant insert (session_id, user_id, type, count), update (count, last_at) on live_reactions to authenticated;
+grant insert (session_id, user_id, type, count), update (count) on live_reactions to authenticated;
 grant insert (id, session_id, participant_id, user_id, name, gift_id, quantity, key, value) on live_gifts to authenticated;
 grant insert (host_user_id, user_id, session_id, name, reason, banned_by), delete on live_bans to authenticated;
 
@@ -1153,7 +1275,7 @@ create policy the_room on live_chat_messages for select to authenticated
   using (live_attended(session_id) or live_hosts(session_id));
 create policy writes on live_chat_messages for insert to authenticated
   with check (kind = 'message' and user_id = (select live_caller()) and live_may_write(session_id, participant_id)
-              and deleted_at is null);
+              and data = '{}' and deleted_at is null);
 create policy deletes on live_chat_messages for update to authenticated
   using (user_id = (select live_caller()) or live_moderates(session_id))
   with check (user_id = (select live_caller()) or live_moderates(session_id));

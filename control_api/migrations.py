@@ -113,6 +113,14 @@ async def _next_step(connection: asyncpg.Connection, schema: Schema) -> str | No
     applied = [(version, checksum) for version, checksum in rows if version != _RULES_VERSION]
     _check(applied, schema.changes)
     if not applied:
+        taken = await connection.fetchval(
+            "select current_schema() where to_regclass(format('%I.live_sessions', current_schema())) is not null"
+        )
+        if taken is not None:
+            raise MigrationError(
+                f'the schema "{taken}" has a table live_sessions that Greenroom did not make: drop what schema.sql '
+                "made, where it was run by hand, or name an empty schema: DATABASE_URL=...?search_path=NAME"
+            )
         await _run(connection, Migration(len(schema.changes), "the schema", schema.whole))
         for change in (*schema.changes, schema.rules):
             await _record(connection, change)
@@ -149,16 +157,19 @@ async def _record(connection: asyncpg.Connection, migration: Migration) -> None:
 
 async def _recorded(connection: asyncpg.Connection) -> list[tuple[int, str]]:
     if await connection.fetchval("select to_regclass('greenroom_migrations')") is None:
-        await connection.execute(
-            """
-            create table greenroom_migrations (
-              version    integer primary key,
-              name       text not null,
-              checksum   text not null,
-              applied_at timestamptz not null default now()
+        try:
+            await connection.execute(
+                """
+                create table greenroom_migrations (
+                  version    integer primary key,
+                  name       text not null,
+                  checksum   text not null,
+                  applied_at timestamptz not null default now()
+                )
+                """
             )
-            """
-        )
+        except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidSchemaNameError) as error:
+            raise MigrationError(f"no table can be made in the database: {error}") from error
         await connection.execute(
             "comment on table greenroom_migrations is 'What has been done to this database, by which version.'"
         )

@@ -73,14 +73,16 @@ class SettingsChange(SessionSettings):
 
 
 class SessionRecord(BaseModel):
+    """Takes what a database has, also a title that the API would not: one row must not be in the way of a list."""
+
     model_config = ConfigDict(use_attribute_docstrings=True, frozen=True)
 
     id: str
     """UUID."""
     host_user_id: str
     host_name: str
-    title: Title
-    description: Description = ""
+    title: str
+    description: str = ""
     session_type: SessionType = "camera"
     status: Literal["live", "ended"] = "live"
     started_at: datetime

@@ -15,6 +15,7 @@ from .peer import Peer
 class Former(NamedTuple):
     """What a session remembers of somebody who has left. Small: a session may have seen many."""
 
+    id: str
     name: str
     role: Role
     audio_locked: bool
@@ -23,7 +24,7 @@ class Former(NamedTuple):
 
     @classmethod
     def of(cls, record: ParticipantRecord) -> Self:
-        return cls(record.name, record.role, record.audio_locked, record.video_locked, record.chat_silenced)
+        return cls(record.id, record.name, record.role, record.audio_locked, record.video_locked, record.chat_silenced)
 
 
 class Link(Protocol):

@@ -6,8 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from .batches import BatchWriter
 from .counters import Counters
@@ -129,8 +130,11 @@ def is_uuid(text: str) -> bool:
 
 
 def participant_id(session_id: str, user_id: str) -> str:
-    """Always the same for a user in a session: a row that was written although its answer was lost is found again."""
-    return str(uuid5(UUID(session_id), user_id))
+    """Always the same for a user in a session: a row that was written although its answer was lost is found again.
+
+    The database computes it too (`live_participant_id`): a UUID of names, with the hash that PostgreSQL has by itself.
+    """
+    return str(UUID(bytes=sha256(UUID(session_id).bytes + user_id.encode()).digest()[:16], version=5))
 
 
 def now() -> datetime:

@@ -78,7 +78,7 @@ class RoomService(
         except BaseException:
             del self._hosting[identity.user_id]
             # Where only the database's answer was lost there is now a row that is live and has no room.
-            self._orphans.add(session.id)
+            self._orphans[session.id] = self._clock()
             raise
         room = self._rooms[session.id] = self._new_room(session, fresh=True)
         room.banned = banned
@@ -246,7 +246,7 @@ def _new_participant(
     session_id: str, identity: Identity, role: Role, former: Former | None = None
 ) -> ParticipantRecord:
     return ParticipantRecord(
-        id=participant_id(session_id, identity.user_id),
+        id=former.id if former else participant_id(session_id, identity.user_id),
         session_id=session_id,
         user_id=identity.user_id,
         name=identity.name,

@@ -41,9 +41,13 @@ class Till:
         self._retries: dict[str, asyncio.TimerHandle] = {}
 
     async def open(self) -> None:
-        """Ask again about what was pending when the server stopped, in the background. Raises `StoreUnavailable`."""
-        for gift in await self._store.pending_gifts():
-            self._begin(gift)
+        """Ask again about what was pending when the server stopped, in the background. Raises `StoreUnavailable`.
+
+        A part of it at a time: however much it is, there is room for those who give now.
+        """
+        portion = MAX_WAITING // 2
+        for number, gift in enumerate(await self._store.pending_gifts()):
+            self._begin_in(RETRY_S * (number // portion), gift)
 
     async def close(self) -> None:
         for retry in self._retries.values():
@@ -83,7 +87,10 @@ class Till:
         del self._under_way[gift.id]
         # An exception is for the one who asked, if they are still there; those that may pass are not the end of it.
         if not task.cancelled() and isinstance(task.exception(), LiveError):
-            self._retries[gift.id] = asyncio.get_running_loop().call_later(RETRY_S, self._begin, gift)
+            self._begin_in(RETRY_S, gift)
+
+    def _begin_in(self, delay_s: float, gift: GiftRecord) -> None:
+        self._retries[gift.id] = asyncio.get_running_loop().call_later(delay_s, self._begin, gift)
 
     async def _settle(self, gift: GiftRecord) -> GiftRecord:
         async with self._turns:

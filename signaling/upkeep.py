@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from .errors import LiveError
 from .model import SessionRecord, SessionStatistics
@@ -20,6 +21,10 @@ from .room import Room
 from .stage import StageVerbs
 
 logger = logging.getLogger(__name__)
+
+
+ORPHAN_PATIENCE_S: Final = 60.0
+"""For which a session whose start failed is looked for. Longer than a database hangs before it is given up."""
 
 
 class Ending(NamedTuple):
@@ -40,8 +45,8 @@ class Upkeep(StageVerbs, ReactionVerbs):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(store, plane, config, clock)
-        self._orphans: set[str] = set()
-        """Sessions that may be live in the store but have no room; to be ended there."""
+        self._orphans: dict[str, float] = {}
+        """Sessions that may be live in the store but have no room, to be ended there, and since when."""
         self._sweeper: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -53,6 +58,11 @@ class Upkeep(StageVerbs, ReactionVerbs):
         for session_id in await self._store.live_session_ids():
             await self._recover(session_id)
         await self._till.open()
+        # From now on, and not from when a room was read: thousands take longer than the grace is.
+        deadline = self._clock() + self.config.resume_grace_s
+        for room in self._rooms.values():
+            for member in room.members.values():
+                member.absent_until = deadline
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep_for_ever())
 
     async def close(self) -> None:
@@ -76,13 +86,23 @@ class Upkeep(StageVerbs, ReactionVerbs):
         with contextlib.suppress(LiveError):
             await self._end_orphans()
         for room in tuple(self._rooms.values()):
-            with contextlib.suppress(LiveError):
+            try:
                 await self._sweep_room(room)
+            except LiveError:
+                pass
+            except Exception:
+                # Of this room alone, as when its rows were deleted: the others are looked after all the same.
+                logger.exception("looking after a session failed; it will be tried again")
 
     async def _end_orphans(self) -> None:
-        for session_id in tuple(self._orphans):
-            await stored(self._store.end_session(session_id, "host_lost", now()))
-            self._orphans.discard(session_id)
+        for session_id, since in tuple(self._orphans.items()):
+            try:
+                await stored(self._store.end_session(session_id, "host_lost", now()))
+            except LookupError:
+                # It was never written; or will be, by a commit that the database has yet to read.
+                if self._clock() - since < ORPHAN_PATIENCE_S:
+                    continue
+            self._orphans.pop(session_id, None)
 
     async def _sweep_for_ever(self) -> None:
         while True:
@@ -136,16 +156,15 @@ class Upkeep(StageVerbs, ReactionVerbs):
         if session is None or session.status != "live":
             return
         room = self._new_room(session, fresh=False)
-        deadline = self._clock() + self.config.resume_grace_s
         for record in await self._store.participants(session_id):
             if record.status == "joined":
-                room.add(record, deadline)
+                room.add(record, math.inf)
                 continue
             room.former[record.user_id] = Former.of(record)
             if record.status == "kicked":
                 room.kicked.add(record.user_id)
         if session.host_user_id not in room.by_user:
-            self._orphans.add(session_id)
+            self._orphans[session_id] = self._clock()
             return
         self._recover_requests(room, await self._store.requests(session_id))
         room.banned = await self._banned_by(session.host_user_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
@@ -11,6 +12,9 @@ import pytest
 import pytest_asyncio
 
 from control_api.store import Database, PostgresStore
+from control_api.store.chat import AFTER, BEFORE, NEWEST
+from control_api.store.database import speak_as
+from control_api.store.statistics import TIMELINE
 from signaling.listing import ActiveSearch
 from signaling.model import Role
 from signaling.ports import Identity
@@ -58,6 +62,8 @@ select session_id, id, user_id, name, 'rose', 'key', 1, 'paid', now() from live_
 alter table live_gifts enable trigger user;
 alter table live_bans disable trigger user;
 insert into live_events (session_id, type) select session_id, 'role_changed' from live_participants;
+insert into live_events (session_id, type, data)
+select session_id, 'message_sent', jsonb_build_object('message_id', id) from live_chat_messages;
 insert into live_visits (session_id, participant_id, user_id, as_viewer, joined_at, left_at)
 select session_id, id, user_id, true, joined_at, left_at from live_participants;
 insert into live_bans (host_user_id, user_id, session_id, name, banned_by)
@@ -179,3 +185,45 @@ async def test_what_the_policies_ask_is_one_look_into_an_index(grown: asyncpg.Co
         plan = "\n".join(row[0] for row in await grown.fetch(f"explain {text}"))
         assert "Index" in plan, name
         assert "Seq Scan" not in plan, f"{name}\n{plan}"
+
+
+def scans(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """What reads tables, among a plan and all below it."""
+    own = [plan] if "Relation Name" in plan else []
+    return own + [scan for part in plan.get("Plans", ()) for scan in scans(part)]
+
+
+def rows_of(scan: dict[str, Any]) -> int:
+    return int((scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) * scan["Actual Loops"])
+
+
+@pytest.mark.parametrize(
+    ("query", "values", "page"),
+    [(TIMELINE, (5000, 100), 100), (NEWEST, (50,), 50), (BEFORE, (50, 5000), 50), (AFTER, (50, 5000), 50)],
+)
+async def test_a_page_of_a_long_session_reads_a_page(
+    grown: asyncpg.Connection, query: str, values: tuple[int, ...], page: int
+) -> None:
+    """Policies ask for every row that is read: forty seconds for all events of a day."""
+    session_id, host = await grown.fetchrow(
+        "select s.id::text, s.host_user_id from live_sessions s join live_chat_messages m on m.session_id = s.id "
+        "where s.status = 'live' group by s.id having count(*) > 5000"
+    )
+    async with grown.transaction():
+        await grown.execute(speak_as(Identity(user_id=host, name="H")))
+        explained = await grown.fetchval(f"explain (analyze, format json) {query}", session_id, *values)
+    read = {scan["Relation Name"]: rows_of(scan) for scan in scans(json.loads(explained)[0]["Plan"])}
+    assert max(read.values()) >= page
+    assert max(read.values()) <= 3 * page, read
+
+
+@pytest.mark.parametrize("view", ["live_reaction_totals", "live_gift_totals"])
+async def test_totals_ask_about_the_session_and_not_about_every_row(grown: asyncpg.Connection, view: str) -> None:
+    session_id, host = await grown.fetchrow("select id::text, host_user_id from live_sessions where status = 'live'")
+    async with grown.transaction():
+        await grown.execute(speak_as(Identity(user_id=host, name="H")))
+        explained = await grown.fetchval(
+            f"explain (analyze, format json) select * from {view} where session_id = $1", session_id
+        )
+    judged = [scan for scan in scans(json.loads(explained)[0]["Plan"]) if "live_attended" in scan.get("Filter", "")]
+    assert [(scan["Relation Name"], rows_of(scan)) for scan in judged] == [("live_sessions", 1)]

@@ -4,161 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from control_api.store import Database
 from tests.conftest import own_schema
+from tests.support.plain_sql import CLOSED, OTHER, PEOPLE, SHOW, TABLES, Sql, person
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-SHOW = "11111111-1111-4111-8111-111111111111"
-"""Ana's session: Ben is cohost, Cleo and Carl guests, Dan and Dora viewers, Kai was kicked, Lea has left."""
-OTHER = "22222222-2222-4222-8222-222222222222"
-"""Zoe's session, with Yan as viewer: nobody of the show is in it."""
-PEOPLE = {
-    SHOW: {"ana": "host", "ben": "cohost", "cleo": "guest", "carl": "guest", "dan": "viewer", "dora": "viewer"},
-    OTHER: {"zoe": "host", "yan": "viewer"},
-}
-TABLES = (
-    "live_sessions",
-    "live_session_settings",
-    "live_participants",
-    "live_guest_requests",
-    "live_chat_messages",
-    "live_reactions",
-    "live_gift_catalogue",
-    "live_gifts",
-    "live_bans",
-    "live_events",
-    "live_visits",
-    "live_session_stats",
-    "live_webhooks",
-    "live_webhook_outbox",
-    "greenroom_migrations",
-)
-CLOSED = ("live_webhooks", "live_webhook_outbox", "greenroom_migrations")
-"""Nobody's but the server's."""
-
-
-def person(name: str, session: str = SHOW) -> str:
-    """The participant's id."""
-    names = [*PEOPLE[SHOW], "kai", "lea", *PEOPLE[OTHER]]
-    return f"{'3' if session == SHOW else '4'}0000000-0000-4000-8000-{names.index(name):012}"
-
-
-class Sql:
-    """The database as somebody may use it. Everything that is done in `acting` is undone."""
-
-    def __init__(self, owner: asyncpg.Connection) -> None:
-        self.owner = owner
-
-    @asynccontextmanager
-    async def acting(self, user: str | None, role: str = "authenticated") -> AsyncIterator[asyncpg.Connection]:
-        transaction = self.owner.transaction()
-        await transaction.start()
-        try:
-            await self.owner.execute(f"set local role {role}")
-            claims = json.dumps({"sub": user, "role": role}) if user else ""
-            await self.owner.fetchval("select set_config('request.jwt.claims', $1, true)", claims)
-            yield self.owner
-        finally:
-            await transaction.rollback()
-
-    async def seen(self, user: str | None, query: str, *values: Any) -> list[Any]:
-        """The first column of what somebody gets."""
-        async with self.acting(user) as connection:
-            return [row[0] for row in await connection.fetch(query, *values)]
-
-    async def may(self, user: str, statement: str, *values: Any) -> int:
-        """Number of rows that a statement reached; raises what it raises."""
-        async with self.acting(user) as connection:
-            return int((await connection.execute(statement, *values)).rpartition(" ")[2])
-
-    async def may_not(self, user: str, statement: str, *values: Any) -> None:
-        """Refused, or there was nothing to be reached."""
-        try:
-            reached = await self.may(user, statement, *values)
-        except (asyncpg.InsufficientPrivilegeError, asyncpg.IntegrityConstraintViolationError):
-            return
-        assert reached == 0, f"{user} reached {reached} rows with {statement}"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def populated(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """Made once: no test leaves anything behind."""
-    async with own_schema(postgres_dsn) as dsn:
-        database = Database(dsn)
-        await database.migrate()
-        async with database.owner() as connection:
-            await populate(connection)
-            yield connection
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def sql(populated: asyncpg.Connection) -> AsyncIterator[Sql]:
-    transaction = populated.transaction()
-    await transaction.start()
-    yield Sql(populated)
-    await transaction.rollback()
-
-
-async def populate(connection: asyncpg.Connection) -> None:
-    for session, people in PEOPLE.items():
-        host = next(iter(people))
-        await connection.execute(
-            "insert into live_sessions (id, host_user_id, host_name, title) values ($1, $2, $2, 'Show')",
-            session,
-            host,
-        )
-        await connection.execute(
-            "insert into live_session_settings (session_id, enable_gifts) values ($1, true)", session
-        )
-        visitors = {**people, **({"kai": "viewer", "lea": "viewer"} if session == SHOW else {})}
-        for name, role in visitors.items():
-            await connection.execute(
-                "insert into live_participants (id, session_id, user_id, name, role) values ($1, $2, $3, $3, $4)",
-                person(name, session),
-                session,
-                name,
-                role,
-            )
-        viewer = list(people)[-1]
-        mine = (session, person(viewer, session), viewer)
-        await connection.execute(
-            "insert into live_guest_requests (session_id, participant_id, user_id, name, message) "
-            "values ($1, $2, $3, $3, 'Please')",
-            *mine,
-        )
-        await connection.execute(
-            "insert into live_chat_messages (session_id, participant_id, user_id, name, body) "
-            "values ($1, $2, $3, $3, 'Secret of the room')",
-            *mine,
-        )
-        await connection.execute(
-            "insert into live_reactions (session_id, user_id, type, count) values ($1, $2, 'heart', 3)",
-            session,
-            viewer,
-        )
-        await connection.execute(
-            "insert into live_gifts (session_id, participant_id, user_id, name, gift_id, quantity, key, value) "
-            "values ($1, $2, $3, $3, 'rose', 2, 'key', 1)",
-            *mine,
-        )
-    await connection.execute(
-        "update live_participants set status = 'kicked', left_at = now() where user_id = 'kai'; "
-        "update live_participants set status = 'left', left_at = now() where user_id = 'lea'; "
-        "update live_gifts set status = 'paid', settled_at = now() where user_id = 'yan'; "
-        "insert into live_bans (host_user_id, user_id, session_id, name, banned_by) "
-        f"values ('ana', 'mallory', '{SHOW}', 'Mallory', 'ana'), ('zoe', 'max', '{OTHER}', 'Max', 'zoe'); "
-        "insert into live_webhooks (url) values ('https://example.com/hook')"
-    )
-
 
 # Every table, whoever asks
 
@@ -599,6 +454,14 @@ async def test_unbanning(sql: Sql) -> None:
         await sql.may_not(user, lift)
 
 
+async def test_a_ban_that_is_lifted_after_the_session_is_written_down_too(sql: Sql) -> None:
+    await sql.owner.execute(END)
+    async with sql.acting("ana") as connection:
+        await connection.execute("delete from live_bans where user_id = 'mallory'")
+        last = "select type, actor_user_id, target_user_id, session_id::text from live_events order by id desc limit 1"
+        assert tuple(await connection.fetchrow(last)) == ("unbanned", "ana", "mallory", SHOW)
+
+
 async def test_a_batch_is_judged_message_by_message(sql: Sql) -> None:
     def item(user: str, number: int, **values: Any) -> dict[str, Any]:
         claims = json.dumps({"sub": values.pop("claims", user)})
@@ -613,7 +476,7 @@ async def test_a_batch_is_judged_message_by_message(sql: Sql) -> None:
         item("dora", 4, participant_id=person("dora"), client_id="once"),
         item("dora", 5, participant_id=person("dora"), client_id="once"),
     ]
-    async with sql.acting("dan") as connection:
+    async with sql.acting(None, "service_role") as connection:
         rows = await connection.fetch("select number, id, refusal from live_add_messages($1)", json.dumps(batch))
     assert [(row["number"], row["refusal"]) for row in rows] == [
         (1, None),
@@ -682,10 +545,52 @@ async def test_what_supabase_grants_by_default_is_taken_back(postgres_dsn: str, 
                 """
             )
             assert [tuple(row) for row in open_to_all] == []
-            callable_by_anon = await connection.fetch(
-                "select proname from pg_proc where pronamespace = current_schema()::regnamespace "
-                "and has_function_privilege('anon', oid, 'execute')"
+            for role, allowed in (("anon", set()), ("authenticated", FOR_CALLERS)):
+                callable_now = await connection.fetch(
+                    "select proname from pg_proc where pronamespace = current_schema()::regnamespace "
+                    "and has_function_privilege($1::text, oid, 'execute')",
+                    role,
+                )
+                assert {row[0] for row in callable_now} == allowed, role
+                numbers = await connection.fetch(
+                    "select relname from pg_class where relnamespace = current_schema()::regnamespace "
+                    "and case relkind when 'S' then has_sequence_privilege($1::text, oid, 'usage, select, update') end",
+                    role,
+                )
+                assert [row[0] for row in numbers] == [], role
+
+
+async def test_what_is_somebody_elses_in_the_schema_stays_as_it_is(postgres_dsn: str) -> None:
+    """It may be `public`, with tables of the product whose sessions these are, and names that begin like ours."""
+    async with own_schema(postgres_dsn) as dsn:
+        database = Database(dsn)
+        async with database.owner() as connection:
+            await connection.execute(
+                "create table live_orders (id integer); grant select, update on live_orders to anon; "
+                "alter table live_orders enable row level security; create policy theirs on live_orders using (true); "
+                "create function live_ticker() returns integer language sql as 'select 1'"
             )
-            assert [row[0] for row in callable_by_anon] == []
-            forging = "has_function_privilege('authenticated', 'live_record(uuid, text, text, jsonb)', 'execute')"
-            assert not await connection.fetchval(f"select {forging}")
+            before = await connection.fetchval(OF_OTHERS)
+            await database.migrate()
+            assert await connection.fetchval(OF_OTHERS) == before
+
+
+FOR_CALLERS = {
+    "live_caller",
+    "live_trusted",
+    "live_role_in",
+    "live_hosts",
+    "live_moderates",
+    "live_attended",
+    "live_admits",
+    "live_may_write",
+    "live_lock_session",
+    "live_session_statistics",
+}
+"""Functions that policies and verbs ask. None takes a name to act in."""
+
+OF_OTHERS = """
+select (c.relacl, (select proacl from pg_proc where proname = 'live_ticker' and pronamespace = c.relnamespace),
+        array(select (polname, polroles, polcmd) from pg_policy where polrelid = c.oid))::text
+  from pg_class c where relname = 'live_orders' and relnamespace = current_schema()::regnamespace
+"""

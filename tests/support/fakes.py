@@ -113,8 +113,8 @@ class FakeStore:
 
     async def end_session(self, session_id: str, reason: str, at: datetime) -> SessionStatistics:
         await self._work()
-        session = self.sessions.get(session_id)
-        if session is not None and session.status == "live":
+        session = self.sessions[session_id]
+        if session.status == "live":
             change = {"status": "ended", "ended_at": at, "end_reason": reason}
             self.sessions[session_id] = session.model_copy(update=change)
         return STATISTICS

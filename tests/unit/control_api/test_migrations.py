@@ -76,6 +76,22 @@ async def test_a_failing_migration_leaves_nothing_behind(database_dsn: str) -> N
     assert len(await run(database_dsn, schema(FIRST, SECOND))) == 1
 
 
+async def test_tables_that_were_made_by_hand_are_left_alone(database_dsn: str) -> None:
+    connection = await asyncpg.connect(database_dsn)
+    try:
+        await connection.execute(available().whole)
+    finally:
+        await connection.close()
+    with pytest.raises(MigrationError, match="empty schema"):
+        await run(database_dsn)
+    assert await value(database_dsn, "select count(*) from live_gift_catalogue") == 5
+
+
+async def test_a_schema_that_is_not_there_is_told_in_words(database_dsn: str) -> None:
+    with pytest.raises(MigrationError, match="no schema"):
+        await run(database_dsn.replace("search_path=", "search_path=not_"))
+
+
 async def test_a_newer_database_is_refused(database_dsn: str) -> None:
     await run(database_dsn, schema(FIRST, SECOND))
     with pytest.raises(MigrationError, match="the database is at version 2, this Greenroom knows 1"):

@@ -113,7 +113,7 @@ async def test_one_item_that_breaks_the_transaction_does_not_take_the_others_alo
 
 
 async def test_a_lost_connection_is_tried_again(sink):
-    writer = writer_of(sink)
+    writer = writer_of(sink, retry_for_s=60)
     sink.fail = [StoreUnavailable("one"), StoreUnavailable("two")]
     assert await writer.add("s", "a") == "a!"
     assert sink.batches == [["a"]]
@@ -121,7 +121,7 @@ async def test_a_lost_connection_is_tried_again(sink):
 
 @pytest.mark.parametrize("committed", [True, False])
 async def test_a_commit_in_doubt_is_settled_before_anything_is_written_again(sink, committed):
-    writer = writer_of(sink)
+    writer = writer_of(sink, retry_for_s=60)
     questions = iter([StoreUnavailable("not yet"), committed])
 
     async def ask():

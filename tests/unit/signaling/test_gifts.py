@@ -201,6 +201,31 @@ async def test_pending_gifts_are_settled_at_the_next_start(world, bank):
     await restarted.service.close()
 
 
+async def test_however_many_are_pending_at_the_start_there_is_room_for_a_new_one(world, bank, monkeypatch):
+    monkeypatch.setattr(till, "MAX_WAITING", 4)
+    await world.host(enable_gifts=True)
+    viewer = await world.viewer("Vera")
+    bank.answer = PaymentUnknown("not now")
+    for key in "abcdefgh":
+        with refused("payment_unavailable"):
+            await give(viewer, key=key)
+    await world.service.close()
+    again = Bank()
+    again.hold = asyncio.Event()
+    restarted = World(world.store, pay=again)
+    restarted.session_id = world.session_id
+    await restarted.service.open()
+    await settle()
+    assert len(again.asked) == 2
+    viewer.world, viewer.service = restarted, restarted.service
+    await viewer.attach()
+    giving = asyncio.create_task(give(viewer, key="new"))
+    await settle()
+    again.hold.set()
+    assert (await giving).gift_id == "rose"
+    await restarted.service.close()
+
+
 async def test_stopping_waits_for_a_payment_that_is_under_way(world, bank):
     await world.host(enable_gifts=True)
     viewer = await world.viewer("Vera")

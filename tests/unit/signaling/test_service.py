@@ -5,6 +5,7 @@ import pytest
 
 from signaling.errors import LiveError
 from signaling.model import SessionSettings
+from signaling.ports import StoreUnavailable
 from tests.support.fakes import ANYBODY, World, refused, settle
 
 
@@ -51,6 +52,7 @@ async def test_a_start_that_the_store_refuses_leaves_nothing(world):
         await start(host)
     world.store.down = False
     assert (await world.service.list_active(ANYBODY)).sessions == []
+    await world.service.sweep()
     await start(host)
     assert len((await world.service.list_active(ANYBODY)).sessions) == 1
 
@@ -68,6 +70,24 @@ async def test_a_start_whose_answer_was_lost_does_not_stay_live_for_ever(world):
     with refused("database_unavailable"):
         await start(host)
     world.store.down = False
+    await world.service.sweep()
+    assert [session.status for session in world.store.sessions.values()] == ["ended"]
+
+
+async def test_a_start_that_comes_to_the_store_late_does_not_stay_live_either(world):
+    """The connection was lost, and the database reads what it was sent when it goes on."""
+    host = await world.person("Hana")
+    create, sent = world.store.create_session, []
+
+    async def hangs(session, record):
+        sent.append((session, record))
+        raise StoreUnavailable("lost")
+
+    world.store.create_session = hangs
+    with refused("database_unavailable"):
+        await start(host)
+    await world.service.sweep()
+    await create(*sent[0])
     await world.service.sweep()
     assert [session.status for session in world.store.sessions.values()] == ["ended"]
 

@@ -78,6 +78,24 @@ async def test_what_the_store_can_not_take_is_tried_again(world):
     assert world.store.sessions[world.session_id].end_reason == "host_lost"
 
 
+async def test_a_room_that_can_not_be_looked_after_holds_up_no_other(world, monkeypatch):
+    """The first one's rows were deleted with SQL."""
+    first = await world.host()
+    first_room, write = world.session_id, world.store.end_session
+    other = await world.person("Olga")
+    session, _ = await world.service.start(other.identity, "Another", "", "camera", SessionSettings())
+
+    async def ends(session_id, reason, at):
+        if session_id == first_room:
+            raise LookupError("there is no such session")
+        return await write(session_id, reason, at)
+
+    monkeypatch.setattr(world.store, "end_session", ends)
+    first.detach()
+    await later(world, 121)
+    assert world.store.sessions[session.id].status == "ended"
+
+
 async def test_somebody_who_returns_while_being_let_go_stays(world):
     """The grace is looked at again after waiting for whatever else was happening to that participant."""
     await world.host()
@@ -146,6 +164,26 @@ async def test_after_a_restart_the_host_has_to_come_back(world):
     await fresh.service.close()
 
 
+async def test_the_grace_begins_when_everything_was_read(world, monkeypatch):
+    """The rooms of a large server take longer to read than anybody has to come back."""
+    host = await world.host()
+    await world.service.close()
+    fresh = World(world.store, FakePlane())
+    fresh.session_id = world.session_id
+    read = world.store.participants
+
+    async def slowly(session_id):
+        found = await read(session_id)
+        fresh.now += 60
+        return found
+
+    monkeypatch.setattr(world.store, "participants", slowly)
+    await fresh.service.open()
+    await later(fresh, 29)
+    await moved(host, fresh).attach()
+    assert host.view.role == "host"
+
+
 async def test_kicked_is_kicked_after_a_restart_too(world):
     host, viewer = await world.host(), await world.viewer("Vera")
     await host.manage(viewer, "kick")
@@ -164,4 +202,17 @@ async def test_who_left_before_the_restart_comes_back_as_the_same_participant(wo
     await moved(guest, fresh).attach()
     assert guest.id == before
     assert guest.view.video_locked
+    await fresh.service.close()
+
+
+async def test_a_row_that_an_earlier_version_gave_another_id_keeps_it(world):
+    await world.host()
+    viewer = await world.viewer("Vera")
+    await viewer.leave()
+    record = world.store.people.pop(viewer.id)
+    old = "00000000-0000-5000-8000-000000000000"
+    world.store.people[old] = record.model_copy(update={"id": old})
+    fresh = await restarted(world)
+    await moved(viewer, fresh).attach()
+    assert [p.id for p in fresh.store.people.values() if p.user_id == viewer.identity.user_id] == [old]
     await fresh.service.close()

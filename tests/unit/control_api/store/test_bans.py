@@ -9,7 +9,7 @@ from control_api.store import Database, PostgresStore
 from signaling.model import BanRecord, GuestRequestRecord, ParticipantRecord, Role, SessionRecord, SessionSettings
 from signaling.ports import Identity, StoreRefused
 
-AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+AT = datetime.now(UTC)
 ANA, BEN, DAN, EVE = (Identity(user_id=name.lower(), name=name) for name in ("Ana", "Ben", "Dan", "Eve"))
 """Host, cohost, viewer, and somebody who never came."""
 

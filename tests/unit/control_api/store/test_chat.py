@@ -22,7 +22,7 @@ from signaling.errors import LiveError
 from signaling.model import ParticipantRecord, Role, SessionRecord, SessionSettings
 from signaling.ports import Identity, NewMessage, Placed, StoreRefused
 
-START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+START = datetime.now(UTC)
 
 
 class Show:

@@ -14,7 +14,7 @@ from signaling.ports import Identity, Store, StoreRefused
 HOST = Identity(user_id="hana", name="Hana")
 VERA = Identity(user_id="vera", name="Vera")
 OTTO = Identity(user_id="otto", name="Otto")
-NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+NOW = datetime.now(UTC)
 
 
 class Show:

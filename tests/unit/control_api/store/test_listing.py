@@ -120,3 +120,13 @@ async def test_newest_first_is_read_from_the_index(database: Database) -> None:
             assert "live_sessions_live" in plan
             assert "Sort" not in plan
             assert ("Index Cond" in plan and "started_at" in plan) or search.after is None
+
+
+async def test_a_title_that_the_api_would_not_take_is_in_nobodys_way(store: PostgresStore, database: Database) -> None:
+    """Somebody wrote it with plain SQL."""
+    async with database.owner() as connection:
+        await connection.execute(
+            "insert into live_sessions (host_user_id, host_name, title) values ('eve', 'E', ' '); "
+            "insert into live_session_settings (session_id) select id from live_sessions where host_user_id = 'eve'"
+        )
+    assert " " in [session.title for session in await store.active_sessions(ActiveSearch(limit=9))]

@@ -14,7 +14,7 @@ from signaling.batches import BatchLimits, BatchWriter
 from signaling.model import ParticipantRecord, Role, SessionRecord
 from signaling.ports import Identity, NewReaction, Store, StoreRefused, StoreUnavailable
 
-NOW = datetime(2026, 1, 2, tzinfo=UTC)
+NOW = datetime.now(UTC)
 
 
 def named(user: str) -> Identity:

@@ -4,7 +4,6 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 
 from control_api.store import Database, PostgresStore
@@ -248,24 +247,3 @@ async def test_the_timeline_is_in_order_and_paged(show: Show) -> None:
         pages += page
         after = page[-1].id
     assert pages == whole
-
-
-async def test_the_timeline_is_read_from_its_index(show: Show) -> None:
-    busy = Show(show.database)
-    await busy.begin("otto")
-    async with show.database.transaction() as connection:
-        # In a table of a few rows any index is as good.
-        await connection.execute(
-            "insert into live_events (session_id, type) select $1, 'noise' from generate_series(1, 5000)", busy.id
-        )
-        await connection.execute("analyze live_events")
-        await connection.execute("set local enable_seqscan = off; set local enable_sort = off")
-        plan = await _plan(
-            connection, "select * from live_timeline where session_id = $1 and id > $2 order by id limit $3", show.id
-        )
-    assert "live_events_by_session" in plan
-    assert "Sort" not in plan
-
-
-async def _plan(connection: asyncpg.Connection, statement: str, session_id: str) -> str:
-    return "\n".join(row[0] for row in await connection.fetch(f"explain {statement}", session_id, 0, 100))
