@@ -213,6 +213,8 @@ async def _listen(
         access_log_class=RequestLog,
         shutdown_timeout=HTTP_SHUTDOWN_TIMEOUT_S,
         keepalive_timeout=IDLE_TIMEOUT_S,
+        # A packed body is no JSON: nobody needs it, and what is not unpacked can't be a bomb.
+        auto_decompress=False,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

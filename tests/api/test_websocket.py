@@ -75,10 +75,11 @@ async def test_no_hello_in_time(viewer, session):
 
 
 @pytest.mark.parametrize("size", [300_000, 1_000_000])
-async def test_a_frame_that_is_too_big(viewer, session, host_socket, size):
+async def test_a_frame_that_is_too_big(served, viewer, session, host_socket, size):
     client = await WsClient.open(viewer, session)
     await client.send(type="ping", junk="x" * size)
     assert await client.wait_closed() == 1009
+    await until(lambda: served.service.counters.sockets_closed == {("server", 1009): 1}, "it is counted as ours")
     assert (await host_socket.request("ping"))["type"] == "pong"
     again = await WsClient.open(viewer, session, resume=client.resume_token)
     assert again.welcome["resumed"]
@@ -104,6 +105,17 @@ async def test_a_flood(viewer, session, host_socket):
     for _ in range(400):
         try:
             await client.send(type="ping")
+        except ConnectionError:
+            break
+    assert await client.wait_closed() == 4429
+    assert (await host_socket.request("ping"))["type"] == "pong"
+
+
+async def test_a_flood_of_pings_is_cut_off_before_anybody_has_said_who_they_are(viewer, session, host_socket):
+    client = await WsClient.connect(viewer, session)
+    for _ in range(400):
+        try:
+            await client.socket.ping()
         except ConnectionError:
             break
     assert await client.wait_closed() == 4429
