@@ -219,8 +219,6 @@ async def _body(request: web.Request, model: type[ModelT]) -> ModelT:
             raw = await request.read()
     except TimeoutError:
         raise LiveError("invalid_request", "The body took too long.") from None
-    except web.RequestPayloadError:
-        raise LiveError("invalid_json") from None
     try:
         value = from_json(raw, allow_inf_nan=False)
     except ValueError:
