@@ -80,8 +80,8 @@ class Certificate(RTCCertificate):
 def generate_certificate() -> Certificate:
     """A self-signed ECDSA P-256 certificate; one serves a whole worker.
 
-    Peers compare its fingerprint. Some may look at its dates as well, and aiortc's own would be over after a month, which
-    a worker easily outlives.
+    Peers compare its fingerprint. Some may look at its dates as well, and aiortc's own would be over after a month,
+    which a worker easily outlives.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, secrets.token_hex(16))])
