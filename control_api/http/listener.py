@@ -24,12 +24,12 @@ HANDSHAKE_TIMEOUT_S: Final = 10.0
 """For the TLS handshake."""
 STALLED_READER_S: Final = 30.0
 """How long a peer may leave what was sent to it unread before the connection is dropped."""
-READ_BYTES: Final = 1024
+READ_BYTES: Final = 512
 """At most so much is taken in at once. The event loop does it up to 32 times in a row before anybody else gets a turn,
 and six bytes are enough for a frame of a WebSocket or a chunk of a body."""
-READS_PER_S: Final = 512.0
+READS_PER_S: Final = 1024.0
 READS_AT_ONCE: Final = 4096.0
-"""Of one connection: half a MiB a second on average, and 4 MiB after a pause, which is more than a client has to say.
+"""Of one connection: half a MiB a second on average, and 2 MiB after a pause, which is more than a client has to say.
 Whoever fills it with empty frames is not kept."""
 COMPLAIN_EVERY_S: Final = 10.0
 ACCEPT_PAUSE_S: Final = 0.5

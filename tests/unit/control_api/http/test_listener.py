@@ -240,7 +240,7 @@ def test_others_get_their_turn_while_somebody_sends_without_end(run):
             while sum(taken.values()) < CHUNK:
                 turn += 1
                 await asyncio.sleep(0)
-        assert max(taken.values()) <= 64 * 1024
+        assert max(taken.values()) <= 32 * listener.READ_BYTES
 
     run(scenario)
 
