@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
         return _refuse(str(error), EXIT_CONFIGURATION)
     except (PostgresError, MigrationError, StoreUnavailable, MediaError, OSError) as error:
         logging.getLogger(__name__).debug("the command could not be carried out", exc_info=True)
-        return _refuse(str(error), EXIT_CANNOT_RUN)
+        return _refuse(_told(error), EXIT_CANNOT_RUN)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
@@ -82,6 +82,13 @@ def _refused(error: ValidationError) -> int:
     """The first of the settings that are wrong."""
     name, problem = problems(error)[0]
     return _refuse(f"{name}: {problem}" if name else problem, EXIT_CONFIGURATION)
+
+
+def _told(error: Exception) -> str:
+    """Without the number of a system's error, which is nothing for people."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror.lower()}"
 
 
 def _refuse(message: str, code: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
@@ -19,6 +18,7 @@ from signaling.service import RoomService
 
 from . import assets
 from .embedded.postgres import EmbeddedPostgres
+from .garbage import Garbage
 from .http.app import create_app
 from .http.listener import Listener, most_connections
 from .http.metrics_access import MetricsAccess
@@ -27,6 +27,7 @@ from .http.rate_limits import RateLimits
 from .http.request_log import RequestLog
 from .http.seats import Seats
 from .http.tls import TlsFiles
+from .http.websocket import CONNECTIONS
 from .observe import sentry
 from .observe.health import ServerHealth
 from .observe.metric_families import (
@@ -71,8 +72,6 @@ async def serve(settings: Settings) -> int:
     async with AsyncExitStack() as stack:
         url = await _unless(stop, _start(settings, stack, end_replaced))
         if url is not None:
-            gc.collect()
-            gc.freeze()
             print(f"\nGreenroom is ready: {url}\nPress Ctrl-C to stop.\n", flush=True)
             await stop.wait()
         print("Stopping ...", flush=True)
@@ -152,7 +151,11 @@ async def _start(settings: Settings, stack: AsyncExitStack, replaced: Callable[[
         metrics=metrics,
         metrics_access=_metrics_access(settings),
     )
-    return await _listen(app, settings, proxies, tls, stack)
+    url = await _listen(app, settings, proxies, tls, stack)
+    closed = service.counters.sockets_closed
+    garbage = Garbage(lambda: len(app[CONNECTIONS]) + closed.total(), closed.total)
+    stack.callback(asyncio.ensure_future(garbage.watch()).cancel)
+    return url
 
 
 def _tls(settings: Settings, stack: AsyncExitStack) -> TlsFiles | None:
@@ -214,6 +217,8 @@ async def _listen(
         access_log_class=RequestLog,
         shutdown_timeout=HTTP_SHUTDOWN_TIMEOUT_S,
         keepalive_timeout=IDLE_TIMEOUT_S,
+        # A packed body is no JSON: nobody needs it, and what is not unpacked can't be a bomb.
+        auto_decompress=False,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final, Protocol
 
 from . import messages
@@ -28,11 +29,18 @@ MAX_BESIDE: Final = 4
 """Requests of one socket that the next ones do not wait for."""
 
 
+class Control(Enum):
+    """What is no message."""
+
+    FRAME = "control frame"
+
+
 class Socket(Protocol):
     """A WebSocket. Writing to one that is gone raises `ConnectionError`."""
 
-    async def receive(self) -> str | bytes | None:
-        """The next text (str) or binary (bytes) message; None when the socket is closed."""
+    async def receive(self) -> str | bytes | Control | None:
+        """The next text (str) or binary (bytes) message; a ping or pong, which was answered; None when the socket is
+        closed."""
 
     async def send(self, frame: bytes) -> None:
         """Send a text message, given as UTF-8; waits while the peer does not read."""
@@ -204,11 +212,8 @@ class Connection:
 
     async def _next(self) -> dict[str, Any] | None:
         """The next message; None when the socket is closed, or is to be closed because of what came."""
-        frame = await self._socket.receive()
-        if frame is None or self._outbox.finished:
-            return None
-        if not self._bucket.take(self._clock()):
-            self.close(CloseCode.LIMIT_EXCEEDED, "too_many_messages")
+        frame = await self._frame()
+        if frame is None:
             return None
         try:
             if isinstance(frame, bytes):
@@ -219,6 +224,18 @@ class Connection:
         except BadMessage:
             self.close(CloseCode.BAD_MESSAGE, "bad_message")
             return None
+
+    async def _frame(self) -> str | bytes | None:
+        while True:
+            frame = await self._socket.receive()
+            if frame is None or self._outbox.finished:
+                return None
+            # Pings count, too: they cost as much, and come without a `hello`.
+            if not self._bucket.take(self._clock()):
+                self.close(CloseCode.LIMIT_EXCEEDED, "too_many_messages")
+                return None
+            if not isinstance(frame, Control):
+                return frame
 
     async def _handle(self, caller: Caller, value: dict[str, Any]) -> None:
         self._holding = CLIENT_MESSAGES.get(value["type"]) in CLOSING

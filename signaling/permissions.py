@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal, get_args
 
 from .errors import ErrorCode, LiveError
-from .model import Role
+from .model import Role, SessionType, Source
 
 HOST, COHOST, GUEST, VIEWER = Role.HOST, Role.COHOST, Role.GUEST, Role.VIEWER
 
@@ -30,6 +31,7 @@ STAGE: Final = frozenset({HOST, COHOST, GUEST})
 GUEST_SLOTS: Final = frozenset({COHOST, GUEST})
 """Roles that `max_guests` counts."""
 MODERATORS: Final = frozenset({HOST, COHOST})
+_HEARD: Final[frozenset[Source]] = frozenset({"microphone", "screen_audio"})
 
 _ALLOWED: Final[dict[Action, frozenset[Role]]] = {
     "end": frozenset({HOST}),
@@ -89,3 +91,9 @@ def require_invitable(target: Role) -> None:
     """Raise `LiveError` `already_on_stage` unless the target is a viewer."""
     if target is not VIEWER:
         raise LiveError("already_on_stage", "This participant is on stage already.")
+
+
+def require_sources(session_type: SessionType, sources: Iterable[Source]) -> None:
+    """Raise `LiveError` `forbidden` where pictures are to be sent into a session that everybody came to listen to."""
+    if session_type == "audio" and not _HEARD.issuperset(sources):
+        raise LiveError("forbidden", "This session is for listening: it takes no camera and no screen.")

@@ -17,7 +17,7 @@ from .model import ParticipantRecord, Role, SessionRecord, SessionSettings, Sess
 from .moderation import ModerationVerbs
 from .operator import OperatorVerbs
 from .participant import Former, Link, Participant
-from .permissions import Action, require
+from .permissions import require, require_sources
 from .ports import Identity, MediaError
 from .protocol import CloseCode
 from .registry import now, participant_id, stored
@@ -188,7 +188,10 @@ class RoomService(
         sources: Mapping[str, Source],
     ) -> tuple[str, str]:
         """Answer an offer: the connection's id, and the SDP."""
-        me = await self._me(identity, session_id, "publish")
+        room = await self._room(identity, session_id)
+        me = room.member(identity)
+        require(me.role, "publish")
+        require_sources(room.session.session_type, sources.values())
         return await me.peer.publisher.offer(connection_id, sdp, sources)
 
     async def publish_close(self, identity: Identity, session_id: str) -> None:
@@ -219,11 +222,8 @@ class RoomService(
 
     # Inside
 
-    async def _me(self, identity: Identity, session_id: str, action: Action | None = None) -> Participant:
-        me = (await self._room(identity, session_id)).member(identity)
-        if action is not None:
-            require(me.role, action)
-        return me
+    async def _me(self, identity: Identity, session_id: str) -> Participant:
+        return (await self._room(identity, session_id)).member(identity)
 
     async def _enter(self, identity: Identity, session_id: str) -> tuple[Room, Participant]:
         room = await self._room(identity, session_id)

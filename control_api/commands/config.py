@@ -24,6 +24,7 @@ from .options import (
     secrets_help,
     variable,
     wide_help,
+    without_effect,
 )
 from .own_server import is_running
 from .tables import table
@@ -72,6 +73,8 @@ async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     findings = [(name, await check(settings)) for name, check in CHECKS.items()]
     rows = [(name, "ok" if finding.good else "WRONG", finding.text) for name, finding in findings]
     print(table(("CHECK", "RESULT", ""), rows))
+    if remarks := without_effect():
+        print("", *remarks, sep="\n")
     return max((finding.code for _, finding in findings if not finding.good), default=0)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+import os
 import textwrap
 from collections.abc import Iterable
 from typing import Final, get_args
@@ -63,6 +65,17 @@ def paragraphs(*texts: str) -> str:
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return "DATABASE_URL" if name == "database_url" else f"{ENV_PREFIX}{name}".upper()
+
+
+def without_effect() -> list[str]:
+    """About each `GREENROOM_*` variable of the environment that is no setting: misspelled, it would protect nothing."""
+    known = {f"{ENV_PREFIX}{name}".upper() for name in Settings.model_fields}
+    return [_unknown(name, known) for name in sorted(os.environ) if name.startswith(ENV_PREFIX) and name not in known]
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"{name} is no setting and has no effect" + (f": is {near[0]} meant?" if near else "")
 
 
 def problems(error: ValidationError) -> list[tuple[str, str]]:

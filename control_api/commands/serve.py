@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import logging
 
 from control_api.settings import Settings
 
-from .options import add_settings, secrets_help, wide_help
+from .options import add_settings, secrets_help, wide_help, without_effect
+
+logger = logging.getLogger(__name__)
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,4 +27,6 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 async def run(settings: Settings, arguments: argparse.Namespace) -> int:
     from control_api.server import serve
 
+    for remark in without_effect():
+        logger.warning(remark)
     return await serve(settings)

@@ -71,6 +71,9 @@ STATUS: Final[dict[ErrorCode, int]] = {
     "payment_unavailable": 503,
 }
 
+CALLER_GONE: Final = 499
+"""nginx's number for a caller who hung up before the answer."""
+
 _HEADERS: Final[dict[int, dict[str, str]]] = {401: {"WWW-Authenticate": "Bearer"}}
 _OF_AIOHTTP: Final[dict[int, ErrorCode]] = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 
@@ -116,10 +119,10 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except web.HTTPException as failure:
         headers = {"Allow": failure.headers["Allow"]} if "Allow" in failure.headers else None
         return error_response(LiveError(_OF_AIOHTTP.get(failure.status, "invalid_request")), headers)
-    except ConnectionError:
-        # The caller is gone; there is nobody to answer.
-        raise
-    except Exception:
+    except Exception as failure:
+        if isinstance(failure, ConnectionError) and request.transport is None:
+            # In the middle of a body, or of the answer. aiohttp would log it as a defect.
+            return web.Response(status=CALLER_GONE, reason="Client Closed Request")
         logger.exception("%s %s failed", method_of(request), route_of(request))
         return error_response(LiveError("internal_error", details={"request_id": request.get(REQUEST_ID)}))
 

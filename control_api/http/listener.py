@@ -12,6 +12,8 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
+from signaling.outbox import TokenBucket
+
 from .proxy import TrustedProxies, address_of
 from .seats import Seats
 from .tls import TlsFiles
@@ -22,6 +24,13 @@ HANDSHAKE_TIMEOUT_S: Final = 10.0
 """For the TLS handshake."""
 STALLED_READER_S: Final = 30.0
 """How long a peer may leave what was sent to it unread before the connection is dropped."""
+READ_BYTES: Final = 512
+"""At most so much is taken in at once. The event loop does it up to 32 times in a row before anybody else gets a turn,
+and six bytes are enough for a frame of a WebSocket or a chunk of a body."""
+READS_PER_S: Final = 1024.0
+READS_AT_ONCE: Final = 4096.0
+"""Of one connection: half a MiB a second on average, and 2 MiB after a pause, which is more than a client has to say.
+Whoever fills it with empty frames is not kept."""
 COMPLAIN_EVERY_S: Final = 10.0
 ACCEPT_PAUSE_S: Final = 0.5
 """After the system refused to hand over a connection, for want of open files as a rule."""
@@ -121,7 +130,7 @@ class Listener(web.BaseSite):
         accepted.close()
 
     async def _open(self, accepted: socket.socket, seat: str | None) -> None:
-        connection = _Connection(self._handlers, lambda: self._seats.leave(seat))
+        connection = _Connection(self._handlers, lambda: self._seats.leave(seat), self._flooded)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: connection,
@@ -136,6 +145,10 @@ class Listener(web.BaseSite):
             connection.give_seat_back()
             raise
 
+    def _flooded(self) -> None:
+        self._seats.refused["flood"] += 1
+        self._complain("a connection that sent too much was cut off")
+
     def _complain(self, what: str) -> None:
         """Tell the operator, but not more often than they can read."""
         now = asyncio.get_running_loop().time()
@@ -144,15 +157,22 @@ class Listener(web.BaseSite):
             logger.warning(what)
 
 
-class _Connection(asyncio.Protocol):
-    """One connection, between its transport and aiohttp's handler. `leave` is called once, at its end."""
+class _Connection(asyncio.BufferedProtocol):
+    """One connection, between its transport and aiohttp's handler. `leave` is called once, at its end, and `flooded`
+    before that where it sent too much."""
 
-    def __init__(self, handlers: web.Server, leave: Callable[[], None]) -> None:
+    _buffer = bytearray(READ_BYTES)
+    """Of all connections: what was read into it is copied at once."""
+
+    def __init__(self, handlers: web.Server, leave: Callable[[], None], flooded: Callable[[], None]) -> None:
         self._handlers = handlers
         self._leave: Callable[[], None] | None = leave
+        self._flooded = flooded
         self._handler: asyncio.Protocol | None = None
         self._transport: asyncio.Transport | None = None
         self._stalled: asyncio.TimerHandle | None = None
+        self._clock = asyncio.get_running_loop().time
+        self._reads = TokenBucket(READS_PER_S, READS_AT_ONCE, self._clock())
 
     def give_seat_back(self) -> None:
         if self._leave is not None:
@@ -165,9 +185,17 @@ class _Connection(asyncio.Protocol):
         self._handler = self._handlers()
         self._handler.connection_made(transport)
 
-    def data_received(self, data: bytes) -> None:
-        if self._handler is not None:
-            self._handler.data_received(data)
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._handler is None or self._transport is None:
+            return
+        if self._reads.take(self._clock()):
+            self._handler.data_received(bytes(self._buffer[:nbytes]))
+        elif not self._transport.is_closing():
+            self._flooded()
+            self._transport.abort()
 
     def eof_received(self) -> bool | None:
         return None if self._handler is None else self._handler.eof_received()

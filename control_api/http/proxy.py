@@ -32,7 +32,7 @@ _LONGEST_ADDRESS: Final = 80
 _FOR: Final = "X-Forwarded-For"
 _PROTO: Final = "X-Forwarded-Proto"
 _HOST: Final = "X-Forwarded-Host"
-_WRITTEN_BY_PROXIES: Final = ("Forwarded", _FOR, _HOST, "X-Real-IP", "Via")
+_WRITTEN_BY_PROXIES: Final = ("Forwarded", _FOR, _PROTO, _HOST, "X-Real-IP", "Via")
 _HOST_VALUE: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -7,7 +7,8 @@ from typing import Literal
 
 from .proxy import limit_key
 
-Refusal = Literal["total", "address"]
+Refusal = Literal["total", "address", "flood"]
+"""There were too many in all, or of one address; or one sent too much."""
 
 
 class Seats:
@@ -19,7 +20,7 @@ class Seats:
         self._of_address: Counter[str] = Counter()
         self.taken = 0
         self.refused: Counter[Refusal] = Counter()
-        """How many got no seat, by the limit that was reached."""
+        """How many got no seat, or lost it, by the limit that was reached."""
 
     def take(self, address: str | None) -> bool:
         """Take a seat, which has to be given back with `leave`. False where there is none. None counts in all only."""

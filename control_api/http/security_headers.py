@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import hdrs, web, web_response
 
 from control_api.settings import is_loopback
 
@@ -26,6 +26,9 @@ SECURITY_HEADERS: Final = {
 }
 STRICT_TRANSPORT_SECURITY: Final = "max-age=31536000"
 """A year (RFC 6797). Without includeSubDomains: the operator's other hosts are not this server's to decide about."""
+
+# What was no HTTP is refused by aiohttp itself, and signals do not reach that answer.
+setattr(web_response, "SERVER_SOFTWARE", SECURITY_HEADERS["Server"])  # noqa: B010 - not a name that it exports
 
 
 async def secure(request: web.Request, response: web.StreamResponse) -> None:

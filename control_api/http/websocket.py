@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from aiohttp import WSCloseCode, WSMsgType, hdrs, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, hdrs, web
 
 from control_api.tokens.auth import AuthError
-from signaling.connection import Connection, ConnectionLimits
+from signaling.connection import Connection, ConnectionLimits, Control
 from signaling.errors import LiveError
 from signaling.ports import Identity
 from signaling.protocol import MAX_FRAME_BYTES, SUBPROTOCOL, CloseCode
@@ -80,12 +80,20 @@ class AiohttpSocket:
     def __init__(self, request: web.Request, response: web.WebSocketResponse) -> None:
         self._request = request
         self._response = response
+        self.refused_with: int | None = None
+        """The close code of RFC 6455 for a peer whose frames were too large, or broken."""
 
-    async def receive(self) -> str | bytes | None:
+    async def receive(self) -> str | bytes | Control | None:
         message = await self._response.receive()
         if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
             data: str | bytes = message.data
             return data
+        if message.type is WSMsgType.PING:
+            await self._response.pong(message.data)
+        if message.type in (WSMsgType.PING, WSMsgType.PONG):
+            return Control.FRAME
+        if isinstance(message.data, WebSocketError):
+            self.refused_with = message.data.code
         return None
 
     async def send(self, frame: bytes) -> None:
@@ -129,6 +137,8 @@ async def live_socket(request: web.Request) -> web.StreamResponse:
         heartbeat=HEARTBEAT_S,
         timeout=CLOSE_HANDSHAKE_S,
         max_msg_size=MAX_FRAME_BYTES,
+        # aiohttp would answer pings without end, and let nobody count them.
+        autoping=False,
         # Broadcasts are encoded once; compressing them anew for each socket would undo that.
         compress=False,
     )
@@ -141,8 +151,9 @@ async def live_socket(request: web.Request) -> web.StreamResponse:
 
 async def _run(request: web.Request, response: web.WebSocketResponse) -> None:
     connections = request.app[CONNECTIONS]
+    socket = AiohttpSocket(request, response)
     connection = Connection(
-        AiohttpSocket(request, response),
+        socket,
         request.app[SERVICE],
         lambda token: _verify(request, token),
         request.match_info["session_id"],
@@ -157,7 +168,7 @@ async def _run(request: web.Request, response: web.WebSocketResponse) -> None:
             await connection.run()
     finally:
         connections.discard(connection)
-        _count_close(request, connection.close_code, response.close_code)
+        _count_close(request, connection.close_code or socket.refused_with, response.close_code)
 
 
 def _spend(request: web.Request, identity: Identity, rate: RateClass) -> None:

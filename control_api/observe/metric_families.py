@@ -109,7 +109,7 @@ def of_connections(seats: Seats) -> Families:
     def collect() -> Iterator[Metric]:
         yield _gauge("connections", "Open connections to the HTTP port.", seats.taken)
         refused = {(limit,): seats.refused[limit] for limit in get_args(Refusal)}
-        yield _counter("connections_refused", "Connections closed at once, by the limit.", refused, ("limit",))
+        yield _counter("connections_refused", "Connections that were not kept, by the limit.", refused, ("limit",))
 
     return collect
 

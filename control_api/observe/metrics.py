@@ -22,7 +22,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import Metric
 
-from control_api.http.errors import Handler
+from control_api.http.errors import CALLER_GONE, Handler
 from control_api.http.request_log import method_of, route_of
 
 from .metric_families import Families
@@ -32,8 +32,6 @@ REFRESH_TIMEOUT_S: Final = 1.0
 """For figures that have to be asked for. A scrape goes without those that are not there by then."""
 
 _LATENCY_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_CALLER_GONE: Final = 499
-"""nginx's number for a caller who hung up before the answer."""
 
 
 class Metrics:
@@ -87,7 +85,7 @@ class Metrics:
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Measure how long a request takes to be answered."""
         began = perf_counter()
-        status = _CALLER_GONE
+        status = CALLER_GONE
         try:
             response = await handler(request)
             status = response.status

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 from aiortc.rtcdtlstransport import (
@@ -23,6 +25,10 @@ from aiortc.rtcdtlstransport import (
     State,
     certificate_digest,
 )
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
 from .classify import Kind, classify
@@ -40,6 +46,10 @@ _MAX_QUEUED: Final = 32
 """DTLS datagrams that wait for the event loop. A whole flight is less than ten."""
 
 _MAX_ERRORS_IN_A_ROW: Final = 16
+
+_CLOCKS_DIFFER: Final = timedelta(days=1)
+_VALID: Final = timedelta(days=3650)
+"""Longer than any worker runs; each one makes a certificate of its own."""
 
 _APPLICATION_DATA: Final = 23
 """Content type of data channels, which nobody here reads."""
@@ -68,9 +78,24 @@ class Certificate(RTCCertificate):
 
 
 def generate_certificate() -> Certificate:
-    """A self-signed ECDSA P-256 certificate; one serves a whole worker. Peers compare its fingerprint and nothing
-    else."""
-    return Certificate.generateCertificate()
+    """A self-signed ECDSA P-256 certificate; one serves a whole worker.
+
+    Peers compare its fingerprint. Some may look at its dates as well, and aiortc's own would be over after a month,
+    which a worker easily outlives.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, secrets.token_hex(16))])
+    now = datetime.now(UTC)
+    unsigned = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _CLOCKS_DIFFER)
+        .not_valid_after(now + _VALID)
+    )
+    return Certificate(key, unsigned.sign(key, hashes.SHA256()))
 
 
 def fingerprint(certificate: Certificate) -> str:

@@ -270,7 +270,7 @@ async def test_the_origin_is_compared_with_what_the_proxy_was_asked_for(limited)
             assert found == status
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Forwarded-Host"])
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Forwarded-Host", "X-Forwarded-Proto"])
 async def test_tokens_for_trying_out_are_not_for_those_behind_a_proxy(limited, header):
     """A proxy on the same machine that nobody named would otherwise let the whole world sign in as anybody."""
     async with limited() as server:

@@ -7,7 +7,8 @@ import aiohttp
 import pytest
 
 from tests.api.conftest import ALLOWED
-from tests.support.fakes import ANYBODY
+from tests.support import sdp
+from tests.support.fakes import ANYBODY, credentials
 from tests.support.waiting import until
 from tests.support.ws import ProtocolError, SocketClosed, WsClient
 
@@ -75,10 +76,11 @@ async def test_no_hello_in_time(viewer, session):
 
 
 @pytest.mark.parametrize("size", [300_000, 1_000_000])
-async def test_a_frame_that_is_too_big(viewer, session, host_socket, size):
+async def test_a_frame_that_is_too_big(served, viewer, session, host_socket, size):
     client = await WsClient.open(viewer, session)
     await client.send(type="ping", junk="x" * size)
     assert await client.wait_closed() == 1009
+    await until(lambda: served.service.counters.sockets_closed == {("server", 1009): 1}, "it is counted as ours")
     assert (await host_socket.request("ping"))["type"] == "pong"
     again = await WsClient.open(viewer, session, resume=client.resume_token)
     assert again.welcome["resumed"]
@@ -104,6 +106,17 @@ async def test_a_flood(viewer, session, host_socket):
     for _ in range(400):
         try:
             await client.send(type="ping")
+        except ConnectionError:
+            break
+    assert await client.wait_closed() == 4429
+    assert (await host_socket.request("ping"))["type"] == "pong"
+
+
+async def test_a_flood_of_pings_is_cut_off_before_anybody_has_said_who_they_are(viewer, session, host_socket):
+    client = await WsClient.connect(viewer, session)
+    for _ in range(400):
+        try:
+            await client.socket.ping()
         except ConnectionError:
             break
     assert await client.wait_closed() == 4429
@@ -233,3 +246,26 @@ async def test_tokens_are_in_no_log(viewer, session, caplog):
         await client.socket.send_str("garbage" + viewer.token)
         await client.wait_closed()
     assert viewer.token not in caplog.text
+
+
+async def test_without_a_worker_there_is_no_media_and_the_room_goes_on(served, host, session, host_socket):
+    served.plane.down = True
+    offer = sdp.publish_offer(credentials(), [sdp.SentTrack("0", "audio", 1)])
+    with pytest.raises(ProtocolError, match="media_unavailable"):
+        await host_socket.request("publish_offer", connection_id=None, sdp=offer, sources={"0": "microphone"})
+    assert (await host_socket.request("ping"))["type"] == "pong"
+
+
+async def test_what_clients_seldom_say(host, viewer, session, host_socket):
+    client = await WsClient.open(viewer, session)
+    assert (await client.request("receive_restart"))["type"] == "ok"
+    assert (await host_socket.request("publish_close"))["type"] == "ok"
+    with pytest.raises(ProtocolError, match="unknown_connection"):
+        await host_socket.request("publish_offer", connection_id="gone", sdp="", sources={})
+    invited = (await host_socket.request("invite_guest", participant_id=client.participant_id))["request"]
+    with pytest.raises(ProtocolError, match="forbidden"):
+        await client.request("cancel_invitation", request_id=invited["id"])
+    assert (await host_socket.request("cancel_invitation", request_id=invited["id"]))["type"] == "ok"
+    with pytest.raises(ProtocolError, match="request_answered"):
+        await host_socket.request("cancel_invitation", request_id=invited["id"])
+    await client.close()

@@ -139,10 +139,13 @@ def checks_of(shown: str) -> dict[str, str]:
 
 
 async def test_the_configuration_of_a_running_server_is_sound(server: Server, environment: dict[str, str]) -> None:
-    code, shown, complaint = await greenroom("config", "check", environment=environment)
+    slip = {"GREENROOM_TRUSTED_PROXY": "hunter2"}
+    code, shown, complaint = await greenroom("config", "check", environment=environment | slip)
     assert (code, complaint) == (0, "")
     assert "a Greenroom is running" in shown
     assert "WRONG" not in shown
+    assert "GREENROOM_TRUSTED_PROXY is no setting and has no effect: is GREENROOM_TRUSTED_PROXIES meant?" in shown
+    assert "hunter2" not in shown
 
 
 async def test_what_keeps_a_server_from_running_is_told_without_secrets(elsewhere: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from tests.support.api import ApiError, User
 from tests.support.crew import Crew
 from tests.support.raw_transport import RawTransport
 from tests.support.server import Server
+from tests.support.waiting import until
 from tests.support.ws import ProtocolError, WsClient, refused_hello
 
 pytestmark = [
@@ -193,3 +195,51 @@ async def test_errors_tell_nothing_of_the_inside(crew: Crew) -> None:
         assert response.status in (400, 401, 404), path
         assert "Traceback" not in text
         assert ".py" not in text
+
+
+POST = b"POST /auth/dev-token HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+
+
+async def said_to(server: Server, request: bytes) -> bytes:
+    """What the server answers to bytes that no honest client sends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request)
+    try:
+        return await asyncio.wait_for(reader.read(), 20)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64) + b"\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX: a\x00b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nX-Request-ID: a\rX-Evil: 1\r\n\r\n", 400),
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        (POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n", 400),
+        (POST + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde", 400),
+        (POST + b"Content-Encoding: br\r\nContent-Length: 5\r\n\r\nabcde", 400),
+    ],
+)
+async def test_what_is_no_http_or_no_body(crew: Crew, server: Server, request_bytes: bytes, status: int) -> None:
+    head = (await said_to(server, request_bytes)).partition(b"\r\n\r\n")[0]
+    assert head.split()[1] == str(status).encode()
+    assert b"Server: Greenroom" in head
+    assert b"aiohttp" not in head, "no version for those who look for one with a hole"
+    assert b"X-Evil" not in head
+    server.assert_log_clean()
+
+
+async def test_hanging_up_in_the_middle_of_a_body(crew: Crew, server: Server) -> None:
+    """Anybody can do it, any number of times: it is a line in the log, and no defect of the server."""
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(POST + b'X-Request-ID: hung-up\r\nContent-Length: 100\r\n\r\n{"na')
+    await asyncio.sleep(0.1)
+    writer.transport.abort()
+    await until(lambda: "request_id=hung-up" in server.log_path.read_text(), "the request is logged")
+    (line,) = [line for line in server.log_path.read_text().splitlines() if "request_id=hung-up" in line]
+    assert "status=499" in line
+    server.assert_log_clean()

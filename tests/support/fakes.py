@@ -34,6 +34,7 @@ from signaling.model import (
     SessionRecord,
     SessionSettings,
     SessionStatistics,
+    SessionType,
     TimelineEvent,
 )
 from signaling.ports import (
@@ -514,10 +515,10 @@ class World:
         """A stranger with a token."""
         return Person(self, Identity(user_id=f"user-{name}", name=name))
 
-    async def host(self, name: str = "Hana", **settings: Any) -> Person:
+    async def host(self, name: str = "Hana", session_type: SessionType = "camera", **settings: Any) -> Person:
         """Goes live and attaches a socket."""
         host = await self.person(name)
-        session, view = await self.service.start(host.identity, "Title", "", "camera", SessionSettings(**settings))
+        session, view = await self.service.start(host.identity, "Title", "", session_type, SessionSettings(**settings))
         self.session_id, host.id = session.id, view.id
         await host.attach()
         return host

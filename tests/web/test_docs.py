@@ -69,3 +69,12 @@ async def test_a_server_without_a_document_is_told(page: Page, docs: str, consol
     await page.unroute("**/openapi.json")
     await page.goto(docs)
     await expect(page.get_by_role("alert")).to_contain_text("404")
+
+
+async def test_on_a_phone_there_is_room_to_search(page: Page, docs: str) -> None:
+    await page.set_viewport_size({"width": 390, "height": 800})
+    await page.goto(docs)
+    box = await page.locator("#search").bounding_box()
+    assert box is not None
+    assert box["width"] > 300
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"

@@ -106,6 +106,39 @@ def test_what_the_operator_can_mend_is_one_sentence(
     assert capsys.readouterr().err == "greenroom: no\n"
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            OSError(98, "can't listen on ::1 port 1: address already in use"),
+            "can't listen on ::1 port 1: address already in use",
+        ),
+        (FileNotFoundError(2, "No such file or directory", "/x"), "/x: no such file or directory"),
+    ],
+)
+def test_numbers_of_the_systems_errors_are_nothing_for_people(
+    error: OSError, sentence: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def serve(settings: Settings) -> int:
+        raise error
+
+    replace_server(monkeypatch, serve)
+    assert main(["serve"]) == 1
+    assert capsys.readouterr().err == f"greenroom: {sentence}\n"
+
+
+def test_a_misspelled_setting_is_told(
+    served: list[Settings], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GREENROOM_JWT_SECERT", "hunter2")
+    monkeypatch.setenv("GREENROOM_DATABASE_URL", "postgresql://db")
+    assert main(["serve"]) == 0
+    shown = capsys.readouterr().err
+    assert "GREENROOM_JWT_SECERT is no setting and has no effect: is GREENROOM_JWT_SECRET meant?" in shown
+    assert "DATABASE_URL" not in shown
+    assert "hunter2" not in shown
+
+
 def test_no_command_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([])

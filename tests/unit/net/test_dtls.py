@@ -8,6 +8,7 @@ import inspect
 import weakref
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiortc.rtcdtlstransport as theirs
@@ -336,3 +337,11 @@ async def test_what_was_closed_is_freed_without_the_garbage_collector(role: Dtls
         await until(lambda: endpoint() is None and connection() is None)
     finally:
         gc.enable()
+
+
+def test_a_certificate_outlives_its_worker() -> None:
+    certificate = generate_certificate()._cert
+    now = datetime.now(UTC)
+    assert certificate.not_valid_before_utc < now - timedelta(hours=12), "clocks of peers differ"
+    assert certificate.not_valid_after_utc > now + timedelta(days=5 * 365)
+    assert certificate.subject != generate_certificate()._cert.subject, "a name that tells workers apart, and no more"

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from signaling.connection import Connection, ConnectionLimits
+from signaling.connection import Connection, ConnectionLimits, Control
 from signaling.errors import LiveError
 from signaling.handlers import HANDLERS
 from signaling.ports import Identity
@@ -262,6 +262,14 @@ async def test_a_flood_is_cut_off_and_the_client_may_come_back(world):
     again = await Client(world).hello(resume=token)
     assert again.socket.messages[0]["resumed"]
     await again.gone()
+
+
+async def test_pings_without_end_are_a_flood_too_before_hello_and_after(world):
+    for client in (Client(world), await Client(world).hello()):
+        for _ in range(150):
+            client.socket.incoming.put_nowait(Control.FRAME)
+        assert await client.ended() == (4429, "too_many_messages")
+        assert "error" not in client.types
 
 
 async def test_twenty_messages_a_second_are_no_flood(world):

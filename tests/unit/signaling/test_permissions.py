@@ -1,10 +1,11 @@
 from itertools import product
+from typing import get_args
 
 import pytest
 
 from signaling.errors import LiveError
-from signaling.model import Role
-from signaling.permissions import MANAGE_ACTIONS, require, require_manage
+from signaling.model import Role, SessionType, Source
+from signaling.permissions import MANAGE_ACTIONS, require, require_manage, require_sources
 
 HOST, COHOST, GUEST, VIEWER = Role.HOST, Role.COHOST, Role.GUEST, Role.VIEWER
 MUTES = ("mute_audio", "unmute_audio", "mute_video", "unmute_video", "silence", "unsilence")
@@ -53,6 +54,13 @@ def test_who_may_manage_whom(role, action, target):
 @pytest.mark.parametrize(("action", "role"), list(product(PLAIN, Role)))
 def test_what_each_role_may_do(action, role):
     assert outcome(require, role, action) == PLAIN[action][role]
+
+
+@pytest.mark.parametrize("session_type", get_args(SessionType))
+@pytest.mark.parametrize("source", get_args(Source))
+def test_what_a_session_takes(session_type, source):
+    seen = session_type == "audio" and source in ("camera", "screen")
+    assert outcome(require_sources, session_type, ["microphone", source]) == ("forbidden" if seen else "ok")
 
 
 def test_nobody_manages_the_host():

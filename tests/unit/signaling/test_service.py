@@ -353,6 +353,18 @@ async def test_stats_are_those_of_the_callers_connections(world):
     assert world.room.asked_for_stats == 1
 
 
+async def test_a_session_for_listening_takes_no_pictures(world):
+    host = await world.host(session_type="audio")
+    with refused("forbidden"):
+        await host.publish()
+    assert host.view.sources == ()
+    await host.publish(camera=False)
+    assert [source.source for source in host.view.sources] == ["microphone"]
+    with refused("forbidden"):
+        await host.publish(fresh=False)
+    assert [source.source for source in host.view.sources] == ["microphone"], "what was sent goes on"
+
+
 async def test_publishing_is_for_the_stage(world):
     await world.host()
     viewer = await world.viewer("Vera")

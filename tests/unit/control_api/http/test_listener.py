@@ -39,16 +39,18 @@ class Port:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1, **runner_options)
         await runner.setup()
         self.stack.push_async_callback(runner.cleanup)
-        site = Listener(runner, "127.0.0.1", 0, seats=self.seats, proxies=TrustedProxies(proxies), tls=tls)
-        await site.start()
-        self.port = site.port
+        self.site = Listener(runner, "127.0.0.1", 0, seats=self.seats, proxies=TrustedProxies(proxies), tls=tls)
+        await self.site.start()
+        self.port = self.site.port
         return self
 
     async def _hello(self, request):
         return web.Response(text=request.scheme)
 
     async def _size(self, request):
-        return web.Response(text=str(len(await request.read())))
+        with suppress(ConnectionError):
+            await request.read()
+        return web.Response(text=str(request.content.total_bytes))
 
     async def _flood(self, request):
         response = web.StreamResponse()
@@ -210,8 +212,8 @@ def test_https_and_wss(run, tmp_path):
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust(files[0]))) as client:
             async with client.get(url) as response:
                 assert await response.text() == "https"
-            async with client.post(url + "/size", data=bytes(5_000_000)) as response:
-                assert await response.text() == "5000000"
+            async with client.post(url + "/size", data=bytes(1_000_000)) as response:
+                assert await response.text() == "1000000"
             async with client.get(url + "/flood") as response:
                 assert len(await response.read()) == BIG
             async with client.ws_connect(url + "/ws") as socket:
@@ -220,6 +222,44 @@ def test_https_and_wss(run, tmp_path):
         await port.empty()
 
     run(scenario, tls=TlsFiles(*files))
+
+
+def test_others_get_their_turn_while_somebody_sends_without_end(run):
+    """A socket that is never empty must not keep the event loop: a handler reads a little, then everybody else is."""
+    turn, taken = 0, {}
+
+    class Handler(asyncio.Protocol):
+        def data_received(self, data):
+            taken[turn] = taken.get(turn, 0) + len(data)
+
+    async def scenario(port):
+        nonlocal turn
+        port.site._handlers = Handler
+        async with port.raw() as (_, writer):
+            writer.write(bytes(CHUNK))
+            while sum(taken.values()) < CHUNK:
+                turn += 1
+                await asyncio.sleep(0)
+        assert max(taken.values()) <= 32 * listener.READ_BYTES
+
+    run(scenario)
+
+
+def test_a_connection_that_sends_too_much_is_cut_off(run, monkeypatch, caplog):
+    monkeypatch.setattr(listener, "READS_AT_ONCE", 100.0)
+    monkeypatch.setattr(listener, "READS_PER_S", 0.001)
+
+    async def scenario(port):
+        async with port.raw() as (reader, writer):
+            writer.write(b"POST /size HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" + bytes(1_000_000))
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+        await port.empty()
+        assert port.seats.refused == {"flood": 1}
+        assert await port.answers(), "the next one begins anew"
+
+    run(scenario)
+    assert [record.message for record in caplog.records] == ["a connection that sent too much was cut off"]
 
 
 def test_a_new_certificate_is_served_while_open_connections_go_on(run, tmp_path):

@@ -7,6 +7,7 @@ from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from control_api.http.websocket import MAX_UNSENT_BYTES, AiohttpSocket, _text_header
+from signaling.connection import Control
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,34 @@ async def test_a_peer_that_reads_nothing_is_not_written_to_without_end() -> None
     assert frames == MAX_UNSENT_BYTES // 1004 + 1
     Request.transport = None  # type: ignore[assignment]
     assert socket.send_now(b"dropped with the socket")
+
+
+async def test_pings_are_answered_and_told_and_broken_frames_are_this_sides_close() -> None:
+    heard: list[object] = []
+    refused: list[int | None] = []
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.WebSocketResponse(autoping=False, max_msg_size=1000)
+        await response.prepare(request)
+        socket = AiohttpSocket(request, response)
+        while (frame := await socket.receive()) is not None:
+            heard.append(frame)
+        refused.append(socket.refused_with)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", handle)
+    async with TestClient(TestServer(app)) as client:
+        async with client.ws_connect("/", autoping=False) as socket:
+            await socket.ping(b"there?")
+            answer = await socket.receive()
+            assert (answer.type, answer.data) == (WSMsgType.PONG, b"there?")
+            await socket.pong()
+            await socket.send_str("a message")
+            await socket.send_str("x" * 2000)
+            assert (await socket.receive()).type is WSMsgType.CLOSE
+            assert socket.close_code == 1009
+        async with client.ws_connect("/") as socket:
+            await socket.close(code=1000)
+    assert heard == [Control.FRAME, Control.FRAME, "a message"]
+    assert refused == [1009, None]
