@@ -115,7 +115,7 @@ export class Controls {
   /** @returns {Control} */
   #leave() {
     const act = () => this.#attempt(this.#room.leave());
-    return { id: "leave", icon: "leave", text: texts.controls.leave, label: texts.controls.leaveLabel, class: "danger", act };
+    return { id: "leave", icon: "leave", text: texts.controls.leave, label: texts.controls.leaveLabel, class: "leave", act };
   }
 }
 
