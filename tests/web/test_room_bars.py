@@ -75,6 +75,8 @@ async def test_no_button_is_pushed_out_of_the_window(page: Page, server: FakeSer
     await expect(page.get_by_test_id("device-settings")).to_be_visible()
     assert await page.evaluate(OUTSIDE) == []
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    rows = await page.locator(".controls > button").evaluate_all("(all) => all.map((button) => button.offsetTop)")
+    assert len(set(rows)) == 1, "the controls are one row"
 
 
 async def test_a_tap_moves_no_button(page: Page, server: FakeServer) -> None:
