@@ -127,20 +127,20 @@ async def test_settings_change_at_once_and_go_back_when_refused(page: Page, serv
     await page.get_by_role("tab", name="Settings").click()
     await page.get_by_label("Slow mode").select_option("30")
     assert (await server.wait_for("update_settings"))["settings"] == {"slow_mode_s": 30}
-    await page.get_by_label("Guests at most").fill("21")
+    await page.get_by_label("Maximum guests").fill("21")
     await page.keyboard.press("Tab")
-    await page.get_by_label("Guests at most").fill("4")
+    await page.get_by_label("Maximum guests").fill("4")
     await page.keyboard.press("Tab")
     assert (await server.wait_for("update_settings", 2))["settings"] == {"max_guests": 4}
-    await page.get_by_label("Guests allowed").uncheck()
+    await page.get_by_label("Allow guests").uncheck()
     await page.get_by_test_id("confirm-cancel").click()
-    await expect(page.get_by_label("Guests allowed")).to_be_checked()
+    await expect(page.get_by_label("Allow guests")).to_be_checked()
     server.replies["update_settings"] = lambda _: {"type": "error", "code": "of_the_future", "message": "Not you."}
-    await page.get_by_role("switch", name="Locked").click()
+    await page.get_by_role("switch", name="Lock").click()
     await expect(page.get_by_test_id("banner")).to_have_text("Not you.")
-    await expect(page.get_by_role("switch", name="Locked")).not_to_be_checked()
+    await expect(page.get_by_role("switch", name="Lock")).not_to_be_checked()
     await server.push("session_updated", session=session(settings={"locked": True, "slow_mode_s": 45}))
-    await expect(page.get_by_role("switch", name="Locked")).to_be_checked()
+    await expect(page.get_by_role("switch", name="Lock")).to_be_checked()
     await expect(page.get_by_label("Slow mode")).to_have_value("45")
 
 
@@ -320,3 +320,26 @@ async def test_a_gift_that_cannot_be_paid_for_is_said_and_one_that_takes_long_to
     await expect(page.get_by_test_id("banner")).to_contain_text("on its way")
     paid.set()
     await expect(page.get_by_test_id("banner")).to_have_text("The gift could not be paid for.")
+
+
+async def test_who_asks_is_not_invited_too_and_a_long_message_leaves_the_answer_in_sight(
+    page: Page, server: FakeServer
+) -> None:
+    asking = guest_request("Ana", message="word " * 100)
+    server.as_person("Hana", "host", [participant("Ana", "viewer"), participant("Vic", "viewer")], [asking])
+    await enter(page, server)
+    await expect(row(page, "Vic").get_by_role("button", name="Invite")).to_be_visible()
+    await expect(row(page, "Ana").get_by_role("button", name="Invite")).to_have_count(0)
+    await expect(row(page, "Ana").get_by_role("img", name="Asks to come on stage")).to_be_visible()
+    message = await page.locator(".request-message").bounding_box()
+    assert message
+    assert message["height"] < 150
+
+
+async def test_where_nobody_watches_there_is_the_link(page: Page, server: FakeServer) -> None:
+    server.as_person("Hana", "host")
+    await enter(page, server)
+    await page.get_by_test_id("share-empty").click()
+    await expect(page.get_by_test_id("banner")).to_have_text("The link is copied.")
+    await server.push("participant_joined", participant=participant("Vic", "viewer"))
+    await expect(page.get_by_test_id("share-empty")).to_be_hidden()

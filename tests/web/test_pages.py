@@ -116,7 +116,7 @@ async def test_going_live_sends_the_form_and_keeps_the_camera(page: Page, server
     await until(lambda: preview.evaluate("(video) => video.videoWidth"), "the preview shows the camera")
     await page.get_by_label("Title").fill("  Bread ")
     await page.get_by_label("Description").fill("With seeds")
-    await page.get_by_label("Approval needed").uncheck()
+    await page.get_by_label("Approve each guest").uncheck()
     await page.get_by_role("button", name="Start session").click()
     offer = await server.wait_for("publish_offer")
     assert set(offer["sources"].values()) <= {"camera", "microphone"}
@@ -138,14 +138,14 @@ async def test_a_host_decides_more_before_going_live(page: Page, server: FakeSer
     await page.get_by_role("button", name="Go live").click()
     await page.get_by_label("Title").fill("Bread")
     await page.get_by_text("More settings").click()
-    await page.get_by_label("Guests at most").fill("21")
+    await page.get_by_label("Maximum guests").fill("21")
     await page.get_by_label("Slow mode").select_option("30")
     await page.get_by_role("switch", name="Gifts").check()
     await page.get_by_text("More settings").click()
     await page.get_by_role("button", name="Start session").click()
-    await expect(page.get_by_label("Guests at most")).to_be_visible()
+    await expect(page.get_by_label("Maximum guests")).to_be_visible()
     assert not server.started, "what is out of range is shown, and not sent"
-    await page.get_by_label("Guests at most").fill("4")
+    await page.get_by_label("Maximum guests").fill("4")
     await page.get_by_role("button", name="Start session").click()
     await expect(page.get_by_test_id("stage")).to_be_visible()
     changed = {name: server.started[0].get(name) for name in ("max_guests", "slow_mode_s", "enable_gifts")}

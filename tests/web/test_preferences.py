@@ -37,7 +37,7 @@ async () => {
 }
 """
 DARK, LIGHT = "rgb(13, 16, 20)", "rgb(244, 246, 248)"
-ALIKE = {"Host", "Live", "Chat", "Wow", "Ana", "Co-Host", "Codec", "Jitter", "Bitrate", "Server"}
+ALIKE = {"Host", "System", "Live", "Chat", "Wow", "Ana", "Co-Host", "Codec", "Jitter", "Bitrate", "Server"}
 """What German says as English does."""
 
 
@@ -145,7 +145,7 @@ async def test_colours_are_those_of_the_system_until_others_are_chosen(page: Pag
     assert await background(page) == LIGHT
     await choose_colours(page, "Dark")
     assert await background(page) == DARK
-    await choose_colours(page, "As system")
+    await choose_colours(page, "System")
     assert await background(page) == LIGHT
 
 

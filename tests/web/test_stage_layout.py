@@ -80,6 +80,13 @@ async def focused(page: Page, server: FakeServer, boxes: list[tuple[int, int]]) 
     return await lay(page, server, [(*box, count, aspect) for box, count, aspect in cases])
 
 
+def narrowest_of(laid: Laid) -> float:
+    """The least width to height of a tile."""
+    if laid.count == 1:
+        return 4 / 3
+    return 0.9 if laid.width < 560 else 1.1 if laid.count == 2 else 4 / 3
+
+
 async def test_everybody_has_a_place_and_nobody_is_cut_off(page: Page, server: FakeServer) -> None:
     for laid in [*await grids(page, server, BOXES), *await focused(page, server, BOXES)]:
         assert laid.found["rows"] == math.ceil(laid.others / laid.found["columns"]), laid
@@ -94,9 +101,9 @@ async def test_everybody_has_a_place_and_nobody_is_cut_off(page: Page, server: F
 
 
 async def test_tiles_have_the_shape_of_a_camera(page: Page, server: FakeServer) -> None:
-    """At most a quarter of a picture is cut off; a phone, which is narrow, may show half of it."""
+    """At most a quarter of a picture is cut off; of two side by side, and on a phone, which is narrow, up to half."""
     for laid in await grids(page, server, BOXES):
-        narrowest = 0.9 if laid.width < 560 and laid.count > 1 else 4 / 3
+        narrowest = narrowest_of(laid)
         assert narrowest - 0.02 < laid.tile[0] / laid.tile[1] < 16 / 9 + 0.02, laid
 
 
@@ -104,7 +111,7 @@ async def test_no_other_number_of_columns_makes_tiles_much_larger(page: Page, se
     for laid in await grids(page, server, BOXES):
         if laid.found["scrolls"]:
             continue
-        narrowest = 0.9 if laid.width < 560 and laid.count > 1 else 4 / 3
+        narrowest = narrowest_of(laid)
         area = laid.tile[0] * laid.tile[1]
         for columns in range(1, laid.count + 1):
             width = (laid.width - GAP * (columns - 1)) / columns
@@ -186,3 +193,9 @@ async def test_many_are_below_a_screen_rather_than_scrolled_off_beside_it(page: 
     (laid,) = await lay(page, server, [(864, 588, 22, 16 / 9)])
     assert laid.found["mode"] == "below"
     assert not laid.found["scrolls"]
+
+
+async def test_two_are_side_by_side_on_a_laptop(page: Page, server: FakeServer) -> None:
+    boxes = [(1024, 745), (880, 640), (1320, 700)]
+    for laid in await lay(page, server, [(*box, 2, None) for box in boxes]):
+        assert laid.found["columns"] == 2, laid

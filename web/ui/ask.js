@@ -73,7 +73,7 @@ export class AskCard {
     const message = h("input", {
       id: "ask-message", maxlength: 500, autocomplete: "off", placeholder: texts.ask.placeholder, dataset: { testid: "ask-message" },
     });
-    const button = h("button", { type: "submit", class: "primary with-icon", dataset: { testid: "ask-to-join" } },
+    const button = h("button", { type: "submit", class: again ? "with-icon" : "primary with-icon", dataset: { testid: "ask-to-join" } },
       icon("hand"), again ? texts.ask.again : texts.ask.ask);
     const submit = async (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();

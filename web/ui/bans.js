@@ -43,7 +43,7 @@ export class Bans {
   #create({ user_id: userId, name, reason }) {
     const lift = () => this.#ui.attempt(this.#room.unban(userId).then(() => this.#show()));
     return h("li", { class: "row", dataset: { testid: "ban-row", userId } },
-      h("div", { class: "row-head" }, face(name), h("div", { class: "row-who" }, h("span", { class: "row-name", dir: "auto" }, name)),
+      h("div", { class: "row-head" }, face(name, userId), h("div", { class: "row-who" }, h("span", { class: "row-name", dir: "auto" }, name)),
         h("button", { type: "button", class: "small", "aria-label": texts.people.unbanWhom(name), onClick: lift }, texts.people.unban)),
       reason && h("p", { class: "request-message", dir: "auto" }, reason));
   }

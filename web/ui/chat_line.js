@@ -1,5 +1,6 @@
 import { isModerator } from "../lib/index.js";
 import { h, setText } from "./dom.js";
+import { inColourOf } from "./face.js";
 import { pictureOf } from "./gifts.js";
 import { withLinks } from "./links.js";
 import { menuButton } from "./menu.js";
@@ -87,7 +88,7 @@ function fillMessage(element, message, role, you, actions) {
   const badge = role && isModerator(role) ? h("span", { class: `badge badge-${role}` }, texts.roles[role]) : null;
   const mayAct = !message.deleted_at && (own || isModerator(you.role));
   element.replaceChildren(...present([
-    lineHead(name, badge, message.created_at),
+    lineHead(name, message.user_id, badge, message.created_at),
     message.deleted_at
       ? h("p", { class: "line-text line-deleted" }, texts.chat.deleted)
       : h("p", { class: "line-text", dir: "auto" }, ...withLinks(message.text ?? "")),
@@ -110,7 +111,7 @@ function fillDraft(element, draft, you, actions) {
   const button = (/** @type {string} */ text, /** @type {(clientId: string) => void} */ act) =>
     h("button", { type: "button", class: "small", onClick: () => act(draft.clientId) }, text);
   element.replaceChildren(...present([
-    lineHead(you.name, null, draft.createdAt),
+    lineHead(you.name, you.user_id, null, draft.createdAt),
     h("p", { class: "line-text", dir: "auto" }, ...withLinks(draft.text)),
     note,
     failed && h("div", { class: "line-buttons" },
@@ -143,11 +144,12 @@ function fillGift(element, { name, data, created_at: at }) {
 
 /**
  * @param {string} name
+ * @param {string | null} userId
  * @param {HTMLElement | null} badge
  * @param {string} at
  */
-function lineHead(name, badge, at) {
-  return h("p", { class: "line-head" }, h("strong", { class: "line-name", dir: "auto" }, name), badge, time(at));
+function lineHead(name, userId, badge, at) {
+  return h("p", { class: "line-head" }, inColourOf(userId ?? "", h("strong", { class: "line-name", dir: "auto" }, name)), badge, time(at));
 }
 
 /** @param {string} at */

@@ -150,6 +150,7 @@ export class ChatPanel {
       id: action,
       text: texts.people.actions[action].label(author.name),
       danger: action === "kick" || action === "ban",
+      apart: action === "kick",
       act: () => perform(this.#room, this.#ui, author, action, invitation),
     }));
   }

@@ -56,7 +56,7 @@ export class Controls {
       controls.push({ id: "device-settings", icon: "sliders", text: texts.devices.open, label: texts.devices.openLabel, act: () => this.#stage.openSettings() });
     }
     if (you.role === "guest" || you.role === "cohost") {
-      controls.push({ id: "leave-stage", icon: "down", text: texts.controls.leaveStage, label: texts.controls.leaveStage, act: () => this.#attempt(this.#room.leaveStage()) });
+      controls.push({ id: "leave-stage", icon: "down", text: texts.controls.leaveStage, label: texts.controls.leaveStage, class: "leave-stage", act: () => this.#attempt(this.#room.leaveStage()) });
     }
     controls.push(you.role === "host" ? this.#end() : this.#leave());
     return controls;
@@ -115,7 +115,7 @@ export class Controls {
   /** @returns {Control} */
   #leave() {
     const act = () => this.#attempt(this.#room.leave());
-    return { id: "leave", icon: "leave", text: texts.controls.leave, label: texts.controls.leaveLabel, class: "danger", act };
+    return { id: "leave", icon: "leave", text: texts.controls.leave, label: texts.controls.leaveLabel, class: "leave", act };
   }
 }
 

@@ -155,9 +155,13 @@ export function icon(name, label) {
   return svg;
 }
 
-/** @param {string} name up to two letters to stand for a person */
+/** Some signs are of several characters: a flag, a family. */
+const SIGNS = new Intl.Segmenter();
+
+/** @param {string} name up to two letters to stand for a person, or the one picture where the name has no letters */
 export function initials(name) {
   const words = name.trim().split(/\s+/).filter(Boolean);
-  const letters = words.length > 1 ? [words[0], words[words.length - 1]] : words;
-  return letters.map((word) => [...word][0].toUpperCase()).join("") || "?";
+  const spoken = words.filter((word) => /^[\p{L}\p{N}]/u.test(word));
+  const [first = words[0], ...others] = spoken;
+  return [first, ...others.slice(-1)].map((word = "?") => [...SIGNS.segment(word)][0].segment.toUpperCase()).join("");
 }

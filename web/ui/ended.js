@@ -1,4 +1,5 @@
 import { find, h, setAttribute } from "./dom.js";
+import { glyphOf } from "./reactions.js";
 import { texts } from "./texts.js";
 
 /**
@@ -60,7 +61,11 @@ export function statsCard(stats) {
   ];
   if (stats.gifts) facts.push([says.gifts, stats.gifts]);
   const number = (/** @type {string | number} */ value) => (typeof value === "number" ? value.toLocaleString(texts.language) : value);
+  const told = Object.entries(stats.reactions).filter(([, count]) => count > 0).map(([type, count]) =>
+    h("li", { title: texts.reactions.names[type] ?? type },
+      h("span", { class: "reaction-glyph", "aria-hidden": "true" }, glyphOf(type)), h("span", { class: "visually-hidden" }, texts.reactions.names[type] ?? type), ` ${number(count)}`));
   return h("section", { class: "ended-stats", "aria-label": texts.ended.stats, dataset: { testid: "session-stats" } },
     h("h2", {}, texts.ended.stats),
-    h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", { class: "fact" }, h("dt", {}, name), h("dd", {}, number(value))))));
+    h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", { class: "fact" }, h("dt", {}, name), h("dd", {}, number(value))))),
+    told.length > 0 && h("ul", { class: "ended-reactions", "aria-label": says.reactions }, ...told));
 }

@@ -11,15 +11,17 @@ const BUSY = /^#\/(s\/|live)/;
  * What stands above every view.
  *
  * @param {string | null} name of who is signed in
- * @param {() => void} signOut
+ * @param {HTMLElement} middle what the view says there
+ * @param {(() => void) | null} signOut null where it would be a slip of the hand: in a session, which is left first
  * @returns {HTMLElement[]}
  */
-export function frame(name, signOut) {
+export function frame(name, middle, signOut) {
   const who = h("span", { class: "who", dir: "auto", dataset: { testid: "signed-in-name" } }, name);
-  const out = h("button", { type: "button", class: "quiet", dataset: { testid: "sign-out" }, onClick: signOut }, texts.frame.signOut);
+  const out = signOut && h("button", { type: "button", class: "quiet", dataset: { testid: "sign-out" }, onClick: signOut }, texts.frame.signOut);
   return [
-    h("a", { href: "#/", class: "brand" }, h("span", { class: "brand-mark", "aria-hidden": "true" }), "Greenroom"),
-    h("div", { class: "top-end" }, name !== null && who, preferencesButton(), name !== null && out),
+    h("a", { href: "#/", class: "brand" }, h("span", { class: "brand-mark", "aria-hidden": "true" }), h("span", { class: "brand-name" }, "Greenroom")),
+    middle,
+    h("div", { class: "top-end" }, name !== null && who, preferencesButton(), out),
   ];
 }
 

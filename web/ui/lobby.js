@@ -1,5 +1,6 @@
 import { errorCode } from "../lib/index.js";
-import { find, h, icon, reconcile, setAttribute, setText } from "./dom.js";
+import { find, h, icon, initials, reconcile, setAttribute, setText } from "./dom.js";
+import { inColourOf } from "./face.js";
 import { sentence, texts } from "./texts.js";
 
 /** @typedef {import("../lib/types.js").Session} Session */
@@ -52,7 +53,7 @@ class Lobby {
     return [
       h("div", { class: "page-head" },
         h("div", {}, h("h1", {}, texts.lobby.title), h("p", { class: "muted" }, texts.lobby.hint)),
-        h("button", { type: "button", class: "primary", dataset: { testid: "go-live" }, onClick: goLive }, texts.lobby.goLive)),
+        h("button", { type: "button", class: "primary with-icon", dataset: { testid: "go-live" }, onClick: goLive }, icon("camera"), texts.lobby.goLive)),
       h("div", { class: "search", role: "search" }, h("div", { class: "search-box" }, icon("search"), this.#search), this.#order),
       this.#status,
       this.#list,
@@ -130,23 +131,23 @@ class Lobby {
 }
 
 /** @param {Session} session */
-function createCard(session) {
+function createCard({ id, host_user_id: hostId, host_name: host }) {
   return h("li", {},
-    h("a", {
-      class: "session-card", href: `#/s/${encodeURIComponent(session.id)}`,
-      dataset: { testid: "session-card", sessionId: session.id },
-    },
-      h("span", { class: "card-top" },
-        h("span", { class: "live" }, texts.live),
-        h("span", { class: "chip since" }),
-        h("span", { class: "chip type" }),
-        h("span", { class: "chip locked" }, icon("lock"), texts.lobby.locked)),
-      h("strong", { class: "card-title", dir: "auto" }),
-      h("span", { class: "card-text muted", dir: "auto" }),
-      h("span", { class: "card-foot" },
+    h("a", { class: "session-card", href: `#/s/${encodeURIComponent(id)}`, dataset: { testid: "session-card", sessionId: id } },
+      inColourOf(hostId, h("span", { class: "card-cover" },
+        h("span", { class: "card-face", "aria-hidden": "true" }, initials(host)),
+        h("span", { class: "card-top" },
+          h("span", { class: "live" }, texts.live),
+          h("span", { class: "chip since" }),
+          h("span", { class: "chip type" }),
+          h("span", { class: "chip locked" }, icon("lock"), texts.lobby.locked)),
+        h("span", { class: "card-counts" },
+          h("span", { class: "chip count viewers" }, icon("eye"), h("span", {})),
+          h("span", { class: "chip count guests" }, icon("people"), h("span", {}))))),
+      h("span", { class: "card-body" },
+        h("strong", { class: "card-title", dir: "auto" }),
         h("span", { class: "card-host", dir: "auto" }),
-        h("span", { class: "count viewers" }, icon("eye"), h("span", {})),
-        h("span", { class: "count guests" }, icon("people"), h("span", {})))));
+        h("span", { class: "card-text muted", dir: "auto" }))));
 }
 
 /**
@@ -155,7 +156,9 @@ function createCard(session) {
  */
 function updateCard(element, session) {
   const { title, host_name: host, viewer_count: viewers, guest_count: guests } = session;
+  // Nearly all are seen by a camera: only what is different is said.
   setText(find(element, ".type"), texts.types[session.session_type]);
+  find(element, ".type").hidden = session.session_type === "camera";
   setText(find(element, ".since"), texts.lobby.since((Date.now() - Date.parse(session.started_at)) / 1000));
   find(element, ".locked").hidden = !session.settings.locked;
   setText(find(element, ".card-title"), title);

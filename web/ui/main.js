@@ -1,6 +1,6 @@
 import { Api } from "../lib/index.js";
 import { saveIdentity, savedIdentity, takeTokenFromAddress } from "./auth.js";
-import { find } from "./dom.js";
+import { find, h } from "./dom.js";
 import { keepFocus } from "./focus_keeper.js";
 import { frame } from "./frame.js";
 import { goLiveView } from "./go_live.js";
@@ -17,6 +17,7 @@ import { watchViewport } from "./viewport.js";
  * @typedef {object} App
  * @property {Api} api
  * @property {LocalMedia} media
+ * @property {HTMLElement} head where a view says something in the bar above it
  * @property {Identity | null} identity
  * @property {(identity: Identity | null, reason?: string) => void} signIn null signs out; `reason` is the code of the error that did it
  * @property {(token: string) => void} renew the same person has a newer token
@@ -29,7 +30,7 @@ const main = find(document, "#main");
 const top = find(document, "#top");
 
 /** @type {App} */
-const app = { api: new Api(), media: new LocalMedia(), identity: null, signIn, renew, reopen: () => show() };
+const app = { api: new Api(), media: new LocalMedia(), head: h("div", { class: "top-middle" }), identity: null, signIn, renew, reopen: () => show() };
 /** @type {Dispose} */
 let dispose = () => {};
 
@@ -57,8 +58,9 @@ function setIdentity(identity) {
 /** @param {string} [reason] why somebody has to sign in again */
 function show(reason) {
   dispose();
-  top.replaceChildren(...frame(app.identity?.name ?? null, () => signIn(null)));
   const room = /^#\/s\/([^/?]+)/.exec(location.hash);
+  app.head.replaceChildren();
+  top.replaceChildren(...frame(app.identity?.name ?? null, app.head, app.identity && !room ? () => signIn(null) : null));
   main.className = room && app.identity ? "main-room" : "main-page";
   // A room has a title of its own as soon as it is known.
   const view = !app.identity ? texts.frame.signIn : location.hash === "#/live" ? texts.goLive.title : texts.lobby.title;

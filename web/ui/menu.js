@@ -1,7 +1,7 @@
 import { h, icon } from "./dom.js";
 import { openBeside } from "./popover.js";
 
-/** @typedef {{id: string, text: string, label?: string, icon?: string, danger?: boolean, act: () => void}} MenuItem */
+/** `apart`: a line is between it and the one before. @typedef {{id: string, text: string, label?: string, icon?: string, danger?: boolean, apart?: boolean, act: () => void}} MenuItem */
 
 /**
  * A button that opens a menu. The items are asked for when it opens.
@@ -34,13 +34,13 @@ function openMenu(button, items) {
  * @param {MenuItem} item
  * @param {() => void} close
  */
-function createItem({ id, text, label, icon: picture, danger, act }, close) {
+function createItem({ id, text, label, icon: picture, danger, apart, act }, close) {
   const choose = () => {
     close();
     act();
   };
   return h("button", {
-    type: "button", role: "menuitem", tabindex: -1, class: danger ? "menu-item danger-quiet" : "menu-item", "aria-label": label ?? text,
+    type: "button", role: "menuitem", tabindex: -1, class: `menu-item ${danger ? "danger-quiet" : ""} ${apart ? "apart" : ""}`, "aria-label": label ?? text,
     dataset: { action: id }, onClick: choose,
   }, picture ? icon(picture) : null, text);
 }

@@ -4,6 +4,7 @@ import { h, icon, reconcile, setText } from "./dom.js";
 import { perform } from "./person_actions.js";
 import { createRow, updateRow } from "./person_row.js";
 import { Requests } from "./requests.js";
+import { shareLink } from "./share.js";
 import { texts } from "./texts.js";
 
 /**
@@ -31,6 +32,8 @@ export class People {
     dataset: { testid: "find-viewer" }, onInput: () => this.render(),
   });
   #note = h("p", { class: "muted people-note", role: "status" });
+  #nobody = h("div", { class: "nobody" }, h("p", { class: "muted" }, texts.people.noViewers),
+    h("button", { type: "button", class: "small with-icon", dataset: { testid: "share-empty" }, onClick: () => shareLink(this.#ui) }, icon("link"), texts.room.copyLink));
   #viewersBox;
   #muteAll;
   /** @type {Set<string>} participants whose further actions are shown */
@@ -50,7 +53,7 @@ export class People {
     this.#bans = new Bans(room, sessionId, ui);
     this.#muteAll = h("button", { type: "button", class: "small with-icon", dataset: { testid: "mute-all" }, onClick: () => this.#muteEverybody() },
       icon("mic_off"), texts.people.muteAll);
-    this.#viewersBox = h("section", { class: "box" }, h("h2", {}, texts.people.viewers), this.#find, this.#viewers, this.#note);
+    this.#viewersBox = h("section", { class: "box" }, h("h2", {}, texts.people.viewers), this.#nobody, this.#find, this.#viewers, this.#note);
     this.element.append(
       this.#requests.element,
       h("section", { class: "box" }, h("div", { class: "box-head" }, h("h2", {}, texts.people.stage), this.#muteAll), this.#stage),
@@ -66,7 +69,8 @@ export class People {
     this.#requests.render();
     this.#bans.render();
     this.#muteAll.hidden = !moderator || !onStage.some(({ role }) => role === "guest" || (role === "cohost" && you.role === "host"));
-    this.#viewersBox.hidden = !moderator || viewers.length === 0;
+    this.#viewersBox.hidden = !moderator;
+    this.#nobody.hidden = viewers.length > 0;
     this.#renderRows(this.#stage, onStage);
     this.#renderViewers(moderator ? viewers : []);
   }
@@ -98,11 +102,12 @@ export class People {
    * @param {Participant[]} participants
    */
   #renderRows(list, participants) {
-    const { you, invitations } = this.#room.state;
+    const { you, invitations, pendingRequests } = this.#room.state;
     if (!you) return;
+    const asking = new Set(pendingRequests.map(({ participant_id: id }) => id));
     const invited = new Map(invitations.map((invitation) => [invitation.participant_id, invitation]));
     reconcile(list, participants, ({ id }) => id, (participant) => createRow(participant, this.#actions),
-      (row, participant) => updateRow(row, participant, you, invited.get(participant.id), this.#opened.has(participant.id)));
+      (row, participant) => updateRow(row, participant, you, invited.get(participant.id), asking.has(participant.id), this.#opened.has(participant.id)));
   }
 
   /** @param {string} id */

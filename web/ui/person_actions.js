@@ -19,16 +19,17 @@ const MAX_REASON = 500;
  * @param {Participant} participant
  * @param {Participant} you
  * @param {GuestRequest | undefined} invitation that waits for this participant's answer
+ * @param {boolean} [asks] whether they wait for an answer themselves
  * @returns {{quick: PersonAction[], more: PersonAction[]}} those that are wanted often, and the others
  */
-export function actionsOn(participant, you, invitation) {
+export function actionsOn(participant, you, invitation, asks = false) {
   const { role, audio_locked, video_locked, chat_silenced } = participant;
   const isHost = you.role === "host";
   const untouchable = participant.id === you.id || role === "host" || (role === "cohost" && !isHost);
   if (untouchable || !isModerator(you.role)) return { quick: [], more: [] };
   /** @type {PersonAction[]} */
   const common = [chat_silenced ? "unsilence" : "silence", "kick", "ban"];
-  if (role === "viewer") return { quick: [invitation ? "uninvite" : "invite"], more: common };
+  if (role === "viewer") return { quick: asks ? [] : [invitation ? "uninvite" : "invite"], more: common };
   /** @type {PersonAction[]} */
   const quick = [audio_locked ? "unmute_audio" : "mute_audio", video_locked ? "unmute_video" : "mute_video"];
   /** @type {PersonAction[]} */

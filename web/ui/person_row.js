@@ -7,7 +7,7 @@ import { texts } from "./texts.js";
  * @typedef {import("../lib/types.js").Participant} Participant
  * @typedef {import("../lib/types.js").GuestRequest} GuestRequest
  * @typedef {import("./person_actions.js").PersonAction} PersonAction
- * @typedef {"mic_off" | "camera_off" | "chat_off"} Mark
+ * @typedef {"mic_off" | "camera_off" | "chat_off" | "hand"} Mark
  *
  * @typedef {object} RowActions
  * @property {(id: string, action: PersonAction) => void} act
@@ -28,7 +28,7 @@ const DANGEROUS = new Set(["kick", "ban"]);
  * @param {Participant} participant
  * @param {RowActions} actions
  */
-export function createRow({ id, name }, { act, toggle }) {
+export function createRow({ id, name, user_id: userId }, { act, toggle }) {
   const more = h("button", {
     type: "button", class: "quiet small more", "aria-label": texts.people.moreAbout(name), title: texts.people.more,
     dataset: { testid: "more-actions" }, onClick: () => toggle(id),
@@ -38,7 +38,7 @@ export function createRow({ id, name }, { act, toggle }) {
     if (button) act(id, /** @type {PersonAction} */ (button.dataset.action));
   };
   return h("li", { class: "row", dataset: { testid: "participant-row", participantId: id } },
-    h("div", { class: "row-head" }, face(name),
+    h("div", { class: "row-head" }, face(name, userId),
       h("div", { class: "row-who" }, h("span", { class: "row-name", dir: "auto" }), h("span", { class: "badge" })),
       h("span", { class: "row-marks" }),
       h("div", { class: "row-quick", onClick: press }), more),
@@ -50,17 +50,19 @@ export function createRow({ id, name }, { act, toggle }) {
  * @param {Participant} participant
  * @param {Participant} you
  * @param {GuestRequest | undefined} invitation that waits for this participant's answer
+ * @param {boolean} asks whether they wait for an answer themselves
  * @param {boolean} open whether the further actions are shown
  */
-export function updateRow(row, participant, you, invitation, open) {
+export function updateRow(row, participant, you, invitation, asks, open) {
   const { id, name, role, connected } = participant;
   setText(find(row, ".row-name"), id === you.id ? texts.you(name) : connected ? name : texts.people.connectionLost(name));
   const badge = find(row, ".badge");
   setText(badge, texts.roles[role]);
   badge.className = `badge badge-${role}`;
   setAttribute(row, "data-role", role);
-  const { quick, more } = actionsOn(participant, you, invitation);
+  const { quick, more } = actionsOn(participant, you, invitation, asks);
   const marks = marksOf(participant, quick.length > 0);
+  if (asks) marks.push(["hand", texts.people.asks]);
   reconcile(find(row, ".row-marks"), marks, ([mark, label]) => mark + label, ([mark, label]) => createMark(mark, label), () => {});
   setAttribute(find(row, ".more"), "aria-expanded", String(open));
   find(row, ".more").hidden = more.length === 0;
@@ -93,7 +95,7 @@ function marksOf({ role, audio_muted, audio_locked, video_muted, video_locked, c
  * @param {string} label
  */
 function createMark(mark, label) {
-  return h("span", { class: `row-mark ${mark === "chat_off" ? "by-host" : ""}`, title: label }, icon(mark, label));
+  return h("span", { class: `row-mark ${mark === "chat_off" ? "by-host" : mark === "hand" ? "asks" : ""}`, title: label }, icon(mark, label));
 }
 
 /**

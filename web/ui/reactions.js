@@ -111,7 +111,7 @@ export class Reactions {
   }
 }
 
-/** @param {string} type */
-function glyphOf(type) {
+/** @param {string} type of a reaction */
+export function glyphOf(type) {
   return Object.hasOwn(GLYPHS, type) ? GLYPHS[type] : OTHER_GLYPH;
 }

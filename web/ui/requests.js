@@ -9,6 +9,9 @@ import { texts } from "./texts.js";
  * @typedef {import("../lib/types.js").GuestRequest} GuestRequest
  */
 
+/** Messages of more letters do not fit without scrolling. */
+const LONG = 160;
+
 /** Who asks to come on stage, for host and cohosts to answer. */
 export class Requests {
   #room;
@@ -43,14 +46,15 @@ export class Requests {
   }
 
   /** @param {GuestRequest} request */
-  #create({ id, participant_id: participantId, name, message }) {
+  #create({ id, participant_id: participantId, user_id: userId, name, message }) {
     const approve = () => this.#ui.attempt(this.#room.approve(id));
     const reject = () => this.#reject(id, participantId, name);
     const says = texts.people;
     return h("li", { class: "row request", dataset: { testid: "request-row", requestId: id } },
-      h("div", { class: "row-head" }, face(name),
+      h("div", { class: "row-head" }, face(name, userId),
         h("div", { class: "row-who" }, h("strong", { class: "row-name", dir: "auto" }, name)), h("span", { class: "row-wait muted" })),
-      message && h("p", { class: "request-message", dir: "auto" }, message),
+      // What is long scrolls where it is, for the keyboard too: the buttons stay in sight.
+      message && h("p", { class: "request-message", dir: "auto", tabindex: message.length > LONG && 0 }, message),
       h("div", { class: "row-actions" },
         h("button", { type: "button", class: "primary small", "aria-label": says.approveWhom(name), dataset: { testid: "approve" }, onClick: approve }, says.approve),
         h("button", { type: "button", class: "small", "aria-label": says.rejectWhom(name), dataset: { testid: "reject" }, onClick: reject }, says.reject)));

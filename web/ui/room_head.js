@@ -1,20 +1,35 @@
-import { find, h, icon, setText } from "./dom.js";
+import { about } from "./about.js";
+import { find, h, icon, setAttribute, setText } from "./dom.js";
+import { openBeside } from "./popover.js";
+import { shareLink } from "./share.js";
 import { texts } from "./texts.js";
 
 /** @typedef {import("../lib/types.js").Session} Session */
 
+const SECOND_MS = 1_000;
+
 /** What a session is called, since when it is live, who is there; and the link to it. */
 export class RoomHead {
-  #ui;
+  /** @type {Session | null} */
+  #session = null;
+  /** All of a long title and of the description, which the head has no room for. */
+  #about = h("button", {
+    type: "button", class: "quiet about-button", "aria-label": texts.room.about, title: texts.room.about, "aria-haspopup": "dialog", "aria-expanded": "false",
+    dataset: { testid: "about" }, onClick: () => this.#openAbout(),
+  }, icon("chevron"));
   #share = h("button", {
     type: "button", class: "small with-icon share", "aria-label": texts.room.copyLink, title: texts.room.copyLink, dataset: { testid: "share" },
-    onClick: () => this.#shareLink(),
+    onClick: () => shareLink(this.#ui),
   }, icon("link"), h("span", {}, texts.room.copyLink));
+  #ui;
+  #running = h("span", { class: "running muted", title: texts.room.running, dataset: { testid: "running-time" } });
+  #clock = setInterval(() => this.#showTime(), SECOND_MS);
   element = h("div", { class: "room-head" },
-    h("div", { class: "room-title" }, h("h1", { dir: "auto" }), h("p", { class: "by muted", dir: "auto" })),
+    h("div", { class: "room-title" },
+      h("div", { class: "room-name" }, h("h1", { dir: "auto" }), this.#about), h("p", { class: "by muted", dir: "auto" })),
     h("div", { class: "room-facts" },
       h("span", { class: "live" }, texts.live),
-      h("span", { class: "running muted", dataset: { testid: "running-time" } }),
+      this.#running,
       h("span", { class: "locked", title: texts.lobby.locked, hidden: true }, icon("lock", texts.lobby.locked)),
       createCount("viewers", "eye"),
       createCount("guests", "people"),
@@ -29,43 +44,32 @@ export class RoomHead {
     this.#share.after(statistics);
   }
 
+  dispose() {
+    clearInterval(this.#clock);
+  }
+
   /** @param {Session} session */
-  render({ title, description, host_name: host, viewer_count: viewers, guest_count: guests, started_at: since, settings }) {
+  render(session) {
+    const { title, description, host_name: host, viewer_count: viewers, guest_count: guests, settings } = session;
+    this.#session = session;
     setText(find(this.element, "h1"), title);
+    setAttribute(find(this.element, "h1"), "title", title);
     setText(find(this.element, ".by"), description ? `${host} · ${description}` : host);
     setCount(find(this.element, ".viewers"), viewers, texts.viewers(viewers));
     setCount(find(this.element, ".guests"), guests, texts.guestsOnStage(guests));
-    setText(find(this.element, ".running"), texts.duration(Math.max(0, Date.now() - Date.parse(since)) / 1000));
     find(this.element, ".locked").hidden = !settings.locked;
+    this.#showTime();
   }
 
-  async #shareLink() {
-    const { href } = location;
-    if (await sharedByPhone(document.title, href)) return;
-    try {
-      await navigator.clipboard.writeText(href);
-      this.#ui.tell(texts.room.copied);
-    } catch {
-      this.#ui.tell(texts.room.shareThis(href));
-    }
+  #openAbout() {
+    if (!this.#session) return;
+    const dialog = about(this.#session);
+    openBeside(dialog, this.#about);
+    dialog.focus();
   }
-}
 
-/**
- * Phones have a sheet for this, with all the applications in which one talks to people.
- *
- * @param {string} title
- * @param {string} url
- * @returns {Promise<boolean>} false where there is none
- */
-async function sharedByPhone(title, url) {
-  if (!navigator.share || !matchMedia("(pointer: coarse)").matches) return false;
-  try {
-    await navigator.share({ title, url });
-    return true;
-  } catch (error) {
-    // Put away again: an answer too.
-    return error instanceof DOMException && error.name === "AbortError";
+  #showTime() {
+    if (this.#session) setText(this.#running, clockTime((Date.now() - Date.parse(this.#session.started_at)) / 1000));
   }
 }
 
@@ -92,4 +96,16 @@ function setCount(element, count, words) {
   setText(find(element, ".number"), number);
   setText(find(element, ".after"), after);
   element.title = words;
+}
+
+/**
+ * "0:07", "12:34", "1:02:03".
+ *
+ * @param {number} seconds
+ */
+function clockTime(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const two = (/** @type {number} */ number) => String(number).padStart(2, "0");
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }

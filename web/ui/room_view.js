@@ -108,6 +108,7 @@ class RoomView {
     clearInterval(this.#clock);
     this.#drawing.cancel();
     this.#pass?.stop();
+    this.#head.dispose();
     this.#side.dispose();
     this.#reactions.dispose();
     this.#app.media.removeEventListener("change", this.#drawing.request);
@@ -162,6 +163,7 @@ class RoomView {
     this.#banner.show({ kind: reason || "closed", text, action: texts.ended[way], onAction: () => this.#goOn(way) });
     this.#banner.element.classList.add("closed");
     const page = endPage(this.#banner.element, way, this.#room.state.session);
+    this.#app.head.replaceChildren();
     this.#root.replaceChildren(page);
     this.#root.focus();
     if (reason === "session_ended") this.#showStats(page);
@@ -189,7 +191,8 @@ class RoomView {
       const stage = h("div", { class: "stage-box" }, this.#tiles.element, this.#reactions.rain.element, this.#gifts.toasts);
       const foot = h("div", { class: "room-foot" },
         h("div", { class: "foot-start" }, this.#reactions.element, this.#gifts.element), this.#controls.element);
-      this.#root.replaceChildren(this.#head.element, this.#banner.element, h("div", { class: "room-body" }, stage, this.#side.element), foot);
+      this.#app.head.replaceChildren(this.#head.element);
+      this.#root.replaceChildren(this.#banner.element, h("div", { class: "room-body" }, stage, this.#side.element), foot);
     }
     document.title = `${session.title} · Greenroom`;
     this.#head.render(session);

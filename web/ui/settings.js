@@ -17,7 +17,7 @@ export const SLOW_MODES_S = [0, 5, 10, 30, 60, 300];
 
 /** What the host may change while the session is live. Each change counts at once. */
 export class SettingsPanel {
-  element = h("section", { class: "box settings", "aria-label": texts.settings.open, dataset: { testid: "settings" } });
+  element = h("section", { class: "settings", "aria-label": texts.settings.open, dataset: { testid: "settings" } });
   #room;
   #ui;
 
@@ -28,9 +28,11 @@ export class SettingsPanel {
   constructor(room, ui) {
     this.#room = room;
     this.#ui = ui;
+    const { guests, chat, room: all } = texts.settings.groups;
     this.element.append(
-      ...SWITCHES.slice(0, 4).map((name) => this.#switch(name)), this.#limit("max_guests"),
-      ...SWITCHES.slice(4).map((name) => this.#switch(name)), this.#slowMode(), this.#limit("max_participants"),
+      group(guests, ...SWITCHES.slice(0, 4).map((name) => this.#switch(name)), this.#limit("max_guests")),
+      group(chat, this.#switch("enable_chat"), this.#slowMode(), this.#switch("enable_gifts")),
+      group(all, this.#switch("locked"), this.#limit("max_participants")),
     );
   }
 
@@ -98,4 +100,12 @@ export class SettingsPanel {
     // What was refused is shown as it is.
     done.catch(() => this.render());
   }
+}
+
+/**
+ * @param {string} name
+ * @param {...HTMLElement} settings
+ */
+function group(name, ...settings) {
+  return h("fieldset", { class: "box" }, h("legend", {}, name), ...settings);
 }

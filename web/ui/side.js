@@ -137,9 +137,9 @@ export class Side {
   /** @param {Tab} tab */
   #button(tab) {
     return h("button", {
-      type: "button", role: "tab", class: "tab", id: `tab-${tab}`, "aria-controls": `side-${tab}`, dataset: { testid: `tab-${tab}` },
+      type: "button", role: "tab", class: "tab", id: `tab-${tab}`, title: NAMES[tab], "aria-controls": `side-${tab}`, dataset: { testid: `tab-${tab}` },
       onClick: () => this.#show(tab),
-    }, icon(ICONS[tab]), NAMES[tab], h("span", { class: "count-badge" }));
+    }, icon(ICONS[tab]), h("span", { class: "tab-name" }, NAMES[tab]), h("span", { class: "count-badge" }));
   }
 
   /** @param {KeyboardEvent} event */

@@ -1,6 +1,7 @@
 import { errorCode } from "../lib/index.js";
 import { identityOf } from "./auth.js";
 import { h } from "./dom.js";
+import { pitch } from "./pitch.js";
 import { sentence, texts } from "./texts.js";
 
 /**
@@ -66,7 +67,7 @@ export function signInView(app, root, invited, reason = "") {
     (which === "name" ? nameInput : tokenInput).focus();
   }
 
-  root.replaceChildren(card);
+  root.replaceChildren(h("div", { class: "welcome" }, card, pitch()));
   showForm("name");
   problem.textContent = texts.errors[reason] ?? "";
   return () => {};

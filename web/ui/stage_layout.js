@@ -17,6 +17,8 @@ export const GAP_PX = 10;
 const WIDEST = 16 / 9;
 /** Cameras are 16:9 mostly. A tile of 4:3 cuts a quarter of the picture off, at its sides, where nobody's face is. */
 const NARROWEST = 4 / 3;
+/** Two look at each other: side by side, for which there is height enough nearly everywhere. */
+const NARROWEST_OF_TWO = 1.1;
 /** On a phone there is more height than width. */
 const NARROWEST_ON_PHONE = 0.9;
 const PHONE_PX = 560;
@@ -52,7 +54,7 @@ export function arrange(box, count, largeAspect) {
  */
 function grid(box, count) {
   const onPhone = box.width < PHONE_PX;
-  const narrowest = onPhone && count > 1 ? NARROWEST_ON_PHONE : NARROWEST;
+  const narrowest = count === 1 ? NARROWEST : onPhone ? NARROWEST_ON_PHONE : count === 2 ? NARROWEST_OF_TWO : NARROWEST;
   const best = largestTiles(box, count, 1, narrowest);
   if (best.tile.width >= SMALLEST_PX) return { mode: "grid", ...best, large: null, scrolls: false, height: stacked(best.rows, best.tile.height) };
   return { mode: "grid", ...scrolled(box.width, count, SCROLLED_PX, onPhone ? NARROWEST : WIDEST), large: null };

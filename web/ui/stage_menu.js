@@ -54,9 +54,9 @@ export function moderationItems(room, ui, participant) {
   const { you } = room.state;
   if (!you) return [];
   const { quick, more } = actionsOn(participant, you, undefined);
-  return [...quick, ...more].map((action) => {
+  return [...quick, ...more].map((action, index) => {
     const { text, label } = texts.people.actions[action];
     const act = () => void perform(room, ui, participant, action, undefined);
-    return { id: action, text, label: label(participant.name), icon: PICTURES[action], danger: DANGEROUS.has(action), act };
+    return { id: action, text, label: label(participant.name), icon: PICTURES[action], danger: DANGEROUS.has(action), apart: index === 0 || action === "kick", act };
   });
 }

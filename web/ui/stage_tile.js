@@ -1,4 +1,5 @@
 import { find, h, icon, initials, reconcile, setAttribute, setText } from "./dom.js";
+import { inColourOf } from "./face.js";
 import { menuButton } from "./menu.js";
 import { texts } from "./texts.js";
 import { TileMedia } from "./tile_media.js";
@@ -29,9 +30,6 @@ import { TileMedia } from "./tile_media.js";
  *
  * @typedef {(tile: Tile, slots: TileSlots) => TileExtra} CreateExtra
  */
-
-/** Between the hues of two people, in degrees: neighbours differ, and many have different ones. */
-const HUE_STEP = 137.5;
 
 /** One tile of the stage: a picture or an avatar, a name, marks, a menu. */
 export class StageTile {
@@ -72,7 +70,7 @@ export class StageTile {
       h("div", { class: "tile-foot" },
         h("span", { class: "tile-name", dir: "auto" }), h("span", { class: "badge" }), h("span", { class: "marks" })),
       button);
-    this.element.style.setProperty("--hue", String(hueOf(participant.user_id)));
+    inColourOf(participant.user_id, this.element);
     this.#extras = extras.map((create) => create(tile, { element: this.element, signs, panel }));
   }
 
@@ -136,17 +134,6 @@ export class StageTile {
     this.element.classList.toggle("upright", this.aspect < 1);
     onShape();
   }
-}
-
-/**
- * The same person has the same colour everywhere.
- *
- * @param {string} userId
- */
-function hueOf(userId) {
-  let sum = 0;
-  for (const character of userId) sum = (sum * 31 + character.charCodeAt(0)) % 65_521;
-  return Math.round((sum * HUE_STEP) % 360);
 }
 
 /**

@@ -138,6 +138,11 @@ export const german = {
     token: "Zugangstoken",
     tokenHint: "Dieser Server vergibt keine Tokens nach Namen. Füge das ein, das du von seiner Anwendung bekommen hast.",
     tokenGo: "Anmelden",
+    points: [
+      "Schau fast ohne Verzögerung zu, chatte und reagiere",
+      "Komm auf die Bühne und sprich mit allen",
+      "Geh live aus dem Browser, mit bis zu 20 Gästen",
+    ],
     notAToken: "Das ist kein Zugangstoken.",
   },
 
@@ -221,12 +226,16 @@ export const german = {
 
   room: {
     joining: "Du kommst herein …",
+    about: "Über diese Session",
+    liveSince: (time) => `Live seit ${time}`,
+    noDescription: "Es gibt keine Beschreibung.",
+    running: "Live seit",
     copyLink: "Link kopieren",
     copied: "Der Link ist kopiert.",
     shareThis: (link) => `Gib diesen Link weiter: ${link}`,
     reconnecting: "Verbindung verloren. Sie wird wieder aufgebaut …",
     publishRefused: (problem) => `Was du sendest, wurde abgelehnt: ${problem}`,
-    soundNeedsTap: "Dein Browser möchte einen Tipp, bevor er Ton abspielt.",
+    soundNeedsTap: "Dein Browser spielt erst Ton ab, wenn du tippst.",
     tapToHear: "Tippen und hören",
     tryAgain: "Noch einmal versuchen",
     onStage: "Du bist auf der Bühne.",
@@ -309,7 +318,7 @@ export const german = {
   ask: {
     title: "Komm auf die Bühne",
     hint: "Mit Kamera und Mikrofon, wenn der Host dich hereinlässt.",
-    declined: "Der Host hat diesmal abgelehnt.",
+    declined: "Der Host kann dich gerade nicht hereinlassen. In einer Minute kannst du noch einmal anfragen.",
     expired: "Niemand hat auf deine Anfrage geantwortet.",
     message: "Nachricht an den Host (freiwillig)",
     placeholder: "Deine Nachricht",
@@ -328,6 +337,8 @@ export const german = {
   people: {
     requests: "Anfragen",
     noRequests: "Im Moment möchte niemand auf die Bühne.",
+    asks: "Möchte auf die Bühne",
+    noViewers: "Noch schaut niemand zu. Gib den Link weiter.",
     approve: "Zulassen",
     reject: "Ablehnen",
     approveWhom: (name) => `Zulassen: ${name}`,
@@ -387,6 +398,7 @@ export const german = {
   settings: {
     title: "Einstellungen",
     open: "Einstellungen der Session",
+    groups: { guests: "Gäste", chat: "Chat und Geschenke", room: "Raum" },
     allow_guests: "Gäste erlaubt",
     require_approval: "Nur mit Zustimmung",
     guest_audio_default: "Gäste kommen mit Ton",
@@ -396,8 +408,8 @@ export const german = {
     locked: "Geschlossen: niemand kommt mehr herein",
     slow_mode_s: "Langsamer Modus",
     slowModes: (seconds) => (seconds === 0 ? "Aus" : `Alle ${duration(seconds)} eine Nachricht`),
-    max_guests: "Gäste höchstens",
-    max_participants: "Personen höchstens",
+    max_guests: "Höchstzahl der Gäste",
+    max_participants: "Höchstzahl der Personen",
     closedGuestsText: "Wartende Anfragen und Einladungen werden zurückgenommen.",
     noGuestsQuestion: "Keine Gäste mehr?",
     noGuestsGo: "Keine Gäste",
