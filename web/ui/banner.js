@@ -26,9 +26,14 @@ export class Banner {
     this.#render();
   }
 
-  /** @param {string} kind */
+  /**
+   * @param {string} kind
+   * @returns {boolean} whether it was shown
+   */
   hide(kind) {
-    if (this.#notices.delete(kind)) this.#render();
+    const shown = this.#notices.delete(kind);
+    if (shown) this.#render();
+    return shown;
   }
 
   /**
