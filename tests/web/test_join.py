@@ -30,7 +30,10 @@ async (options) => {
       window.room = room;
       return { status: room.status, you: room.state.you.name };
     },
-    (error) => ({ ours: error instanceof GreenroomError, code: error.code, message: error.message, retryAfterS: error.retryAfterS }),
+    (error) => {
+      const { code, message, retryAfterS } = error;
+      return { ours: error instanceof GreenroomError, code, message, retryAfterS };
+    },
   );
 }
 """

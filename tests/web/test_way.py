@@ -43,6 +43,11 @@ async def test_what_does_not_arrive_is_said_until_it_does(page: Page, server: Fa
     server.welcome["resumed"] = True
     await expect(banner).to_contain_text("Sound and picture do not get through.")
     await expect(page.get_by_test_id("announcer")).to_have_text("You are connected again.")
+    await page.get_by_role("button", name="Close").click()
+    await expect(banner).to_be_empty()
+    server.cut()
+    await server.wait_for("hello", 3)
+    await expect(banner).to_contain_text("Sound and picture do not get through.")
     await Sender(page, server, far_end).offer([HANA], ["video"], fresh=True)
     await expect(banner).to_be_empty()
 

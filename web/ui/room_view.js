@@ -163,7 +163,7 @@ class RoomView {
   #tellBlockedMedia() {
     const { down, up } = texts.room.blocked;
     if (this.#blocked.size === 0 || this.#room.status !== "connected") this.#banner.hide("blocked");
-    else this.#banner.show({ kind: "blocked", text: this.#blocked.has("down") ? down : up });
+    else this.#banner.show({ kind: "blocked", text: this.#blocked.has("down") ? down : up, action: texts.close, onAction: () => this.#banner.hide("blocked") });
   }
 
   /** @param {string} reason */
