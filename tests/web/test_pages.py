@@ -102,6 +102,7 @@ async def test_the_list_is_searched_by_the_server(page: Page, server: FakeServer
     await sign_in(page, server)
     await expect(page.get_by_test_id("session-card")).to_have_count(2)
     await expect(page.get_by_test_id("session-card").nth(1)).to_contain_text("Locked")
+    await expect(page.get_by_test_id("session-card").nth(1)).to_have_accessible_name(re.compile(", Locked$"))
     await page.get_by_label("Search").fill("flour & water")
     await expect(page.get_by_role("status")).to_have_text("No live session matches “flour & water”.")
     await page.get_by_label("Order").select_option("viewers")

@@ -1,3 +1,4 @@
+import { announce, topDialog } from "./announce.js";
 import { h, reconcile, setText, find } from "./dom.js";
 
 /**
@@ -22,6 +23,7 @@ export class Banner {
 
   /** @param {Notice} notice */
   show(notice) {
+    if (topDialog() && this.#notices.get(notice.kind)?.text !== notice.text) announce(notice.text);
     this.#notices.set(notice.kind, notice);
     this.#render();
   }

@@ -67,7 +67,7 @@ export class Composer {
     if (!enabled) this.#say(texts.chat.disabled);
     else if (you.chat_silenced) this.#say(texts.chat.silenced);
     else if (tooTall) this.#say(texts.chat.tooManyLines(MAX_LINES));
-    else if (this.#room.status !== "connected") this.#say(texts.chat.offline);
+    else if (this.#room.status === "reconnecting") this.#say(texts.chat.offline);
     else if (waitS > 0) this.#say(texts.chat.slow(waitS));
     else if (MAX_LENGTH - this.#input.value.length < NEAR_THE_END) this.#say(texts.chat.left(MAX_LENGTH - this.#input.value.length));
     else this.#say(slowMode && !isModerator(you.role) ? texts.chat.slowOn(slowMode) : "");

@@ -427,8 +427,8 @@ export const english = {
       joined: (/** @type {string[]} */ names, /** @type {number} */ count) => `${people(names, count)} joined`,
       left: (/** @type {string[]} */ names, /** @type {number} */ count) => `${people(names, count)} left`,
       approved: (/** @type {string[]} */ names, /** @type {number} */ count) => `${people(names, count)} came on stage`,
-      promoted: (/** @type {string[]} */ names, /** @type {number} */ count) => `${people(names, count)} is co-host now`,
-      kicked: (/** @type {string[]} */ names, /** @type {number} */ count) => `${people(names, count)} was removed`,
+      promoted: (/** @type {string[]} */ names, /** @type {number} */ count) => `${people(names, count)} ${count === 1 ? "is a co-host" : "are co-hosts"} now`,
+      kicked: (/** @type {string[]} */ names, /** @type {number} */ count) => `${people(names, count)} ${count === 1 ? "was" : "were"} removed`,
     },
     gift: (/** @type {string} */ name, /** @type {string} */ gift, /** @type {number} */ quantity) =>
       quantity === 1 ? `${name} gave ${gift}` : `${name} gave ${quantity} × ${gift}`,
