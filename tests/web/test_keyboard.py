@@ -213,3 +213,30 @@ async def test_a_request_is_read_out_where_it_is_not_told(page: Page, server: Fa
     await server.push("guest_request_created", request=guest_request("Max"))
     await expect(page.get_by_test_id("announcer")).to_contain_text("Max asks to come on stage.")
     assert await page.get_by_test_id("announcer").get_attribute("aria-live") == "polite"
+
+
+async def test_what_happens_behind_a_dialog_is_read_out_in_it(page: Page, server: FakeServer) -> None:
+    await states.green_room(page, server)
+    server.cut()
+    said = page.get_by_role("dialog").get_by_test_id("announcer")
+    await expect(said).to_contain_text("Connection lost. Reconnecting…")
+    server.welcome["you"] = participant("Vera", "guest")
+    await server.wait_for("hello", 2)
+    await expect(said).to_contain_text("You are connected again.")
+    await page.get_by_test_id("not-now").click()
+    await server.push("participant_updated", participant=participant("Vera", "viewer"))
+    await expect(page.get_by_test_id("banner")).to_contain_text("You are back among the viewers.")
+    server.cut()
+    await expect(page.get_by_test_id("announcer")).to_contain_text("What you send goes out")
+
+
+async def test_nothing_is_promised_when_it_is_over(page: Page, server: FakeServer) -> None:
+    server.welcome["session"] = session(settings={"slow_mode_s": 30})
+    await enter(page, server)
+    said = page.get_by_test_id("announcer")
+    await expect(said).to_have_text("Slow mode: one message in 30 s.")
+    await server.close(4410, "session_ended")
+    await expect(page.get_by_role("heading", name="The session has ended.")).to_be_visible()
+    # As long as it takes to read something out.
+    await page.evaluate("new Promise((done) => setTimeout(done, 300))")
+    await expect(said).to_have_text("Slow mode: one message in 30 s.")

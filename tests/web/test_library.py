@@ -130,6 +130,9 @@ MISUSE = {
     'room.manageParticipant("p", "praise")': "Argument of type",
     "(await room.requestToJoin()).state": "Property 'state' does not exist",
     "room.whatever()": "Property 'whatever' does not exist",
+    'room.addEventListener("roleChange", () => {})': "is not assignable to parameter of type 'keyof RoomEvents'",
+    'room.addEventListener("publisherror", ({ detail }) => detail.kode)': "Property 'kode' does not exist",
+    'room.addEventListener("ended", ({ detail }) => detail.stats.lenght)': "Property 'lenght' does not exist",
 }
 """What an editor has to object to, and how."""
 

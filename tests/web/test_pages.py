@@ -15,6 +15,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NO_DEVICES = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', 'NotAllowedError'); };"
 
+NO_STORAGE = """
+for (const name of ["localStorage", "sessionStorage"]) {
+  Object.defineProperty(window, name, { get() { throw new DOMException("no", "SecurityError"); } });
+}
+"""
+"""As where the browser's user allows no cookies."""
+
 
 async def sign_in(page: Page, server: FakeServer, path: str = "/", name: str = "Hana") -> None:
     await page.goto(server.url + path)
@@ -32,6 +39,14 @@ async def test_signing_in_by_name_leads_to_the_list_and_lasts_for_the_tab(page: 
     await expect(other.get_by_label("Your name")).to_be_visible()
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_label("Your name")).to_be_visible()
+
+
+async def test_who_allows_no_storage_can_do_all_the_same(page: Page, server: FakeServer) -> None:
+    await page.add_init_script(NO_STORAGE)
+    await sign_in(page, server, f"/#/s/{SESSION_ID}")
+    await page.get_by_label("Write a message").fill("Hello")
+    await page.keyboard.press("Enter")
+    assert (await server.wait_for("send_message"))["text"] == "Hello"
 
 
 async def test_a_server_that_gives_no_tokens_takes_one(page: Page, server: FakeServer) -> None:
@@ -87,6 +102,7 @@ async def test_the_list_is_searched_by_the_server(page: Page, server: FakeServer
     await sign_in(page, server)
     await expect(page.get_by_test_id("session-card")).to_have_count(2)
     await expect(page.get_by_test_id("session-card").nth(1)).to_contain_text("Locked")
+    await expect(page.get_by_test_id("session-card").nth(1)).to_have_accessible_name(re.compile(", Locked$"))
     await page.get_by_label("Search").fill("flour & water")
     await expect(page.get_by_role("status")).to_have_text("No live session matches “flour & water”.")
     await page.get_by_label("Order").select_option("viewers")

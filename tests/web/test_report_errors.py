@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, Page
+from playwright.async_api import BrowserContext, Page, expect
 
 from control_api.http.routes.client_errors import ClientErrorBody
+from tests.support import axe
 from tests.support.console import Console
 from tests.support.waiting import until
 from tests.web.fake_server import FakeServer
@@ -82,3 +83,15 @@ async def test_scripts_of_others_are_none_of_ours(broken: Page, server: FakeServ
     await until(lambda: server.reports, "ours is reported")
     (report,) = server.reports
     assert (report["kind"], report["source"]) == ("error", "/ui/main.js:1:2")
+
+
+@pytest.mark.parametrize("browser_name", ["chromium", "firefox"])
+async def test_a_page_that_does_not_arrive_whole_says_so(broken: Page, server: FakeServer) -> None:
+    await broken.route("**/ui/lobby.js", lambda route: route.abort())
+    await broken.reload()
+    await expect(broken.get_by_role("alert")).to_contain_text("The page could not be loaded.")
+    assert (await axe.violations(broken)) == []
+    await broken.unroute("**/ui/lobby.js")
+    await broken.get_by_role("link", name="Reload").click()
+    await expect(broken.get_by_test_id("sign-in-name")).to_be_visible()
+    assert await broken.locator("#not-loaded").count() == 0

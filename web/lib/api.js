@@ -21,11 +21,11 @@ export class Api {
   #token;
 
   /**
-   * @param {string} [base] origin of the server, without a slash at its end; empty for the page's own
+   * @param {string} [base] origin of the server; empty for the page's own
    * @param {string | null | (() => string | Promise<string>)} [token] or what gives a fresh one for every call
    */
   constructor(base = "", token = null) {
-    this.#base = base;
+    this.#base = base.replace(/\/$/, "");
     this.#token = token;
   }
 
@@ -151,6 +151,14 @@ export class Api {
     return this.#call("GET", `${of(sessionId)}/bans`);
   }
 
+  async #currentToken() {
+    try {
+      return typeof this.#token === "function" ? await this.#token() : this.#token;
+    } catch (error) {
+      throw new GreenroomError("token_unavailable", String(/** @type {any} */ (error)?.message ?? error));
+    }
+  }
+
   /**
    * @param {string} method
    * @param {string} path
@@ -160,7 +168,7 @@ export class Api {
   async #call(method, path, body) {
     /** @type {Record<string, string>} */
     const headers = {};
-    const token = typeof this.#token === "function" ? await this.#token() : this.#token;
+    const token = await this.#currentToken();
     if (token) headers.Authorization = `Bearer ${token}`;
     if (body) headers["Content-Type"] = "application/json";
     let response;

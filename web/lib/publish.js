@@ -1,6 +1,7 @@
 import { Backoff, watchConnection } from "./connection.js";
 import { errorCode } from "./errors.js";
 import { withStartBitrate } from "./start_bitrate.js";
+import { Way } from "./way.js";
 
 /**
  * @typedef {import("./types.js").Source} Source
@@ -25,7 +26,8 @@ const HOPELESS = new Set(["forbidden", "invalid_sdp", "invalid_request", "sessio
 /**
  * The publish connection. What is to be sent is set with `setTrack`; the connection is made, renegotiated and made anew to match.
  *
- * Events: `state` (detail `RTCPeerConnectionState`), `error` (detail `Error`: the server refused, nothing is sent).
+ * Events: `state` (detail `RTCPeerConnectionState`), `error` (detail `Error`: the server refused, nothing is sent), `way` (detail `boolean`:
+ * whether it gets through).
  */
 export class Publisher extends EventTarget {
   /** @type {RTCPeerConnection | null} */
@@ -45,6 +47,7 @@ export class Publisher extends EventTarget {
   #negotiation = null;
   #backoff = new Backoff();
   #unwatch = () => {};
+  #way = new Way((open) => this.dispatchEvent(new CustomEvent("way", { detail: open })));
 
   /** @param {Signaling} signaling */
   constructor(signaling) {
@@ -92,8 +95,9 @@ export class Publisher extends EventTarget {
   setAllowed(allowed) {
     if (allowed === this.#allowed) return;
     this.#allowed = allowed;
-    if (allowed) this.#retry();
-    else this.#discard();
+    if (allowed) return this.#retry();
+    this.#discard();
+    this.#way.done();
   }
 
   /** Both ends are out of step (or the server's is gone): make a new connection with the same tracks. */
@@ -114,6 +118,7 @@ export class Publisher extends EventTarget {
     this.#wanted.clear();
     const open = this.#connectionId !== null;
     this.#discard();
+    this.#way.done();
     if (open && this.#signaling.connected) await this.#signaling.request("publish_close");
   }
 
@@ -144,7 +149,7 @@ export class Publisher extends EventTarget {
       await null;
       while (this.#dirty && this.#allowed && this.#signaling.connected) {
         this.#dirty = false;
-        if (!this.pc && this.#wanted.size === 0) return;
+        if (!this.pc && this.#wanted.size === 0) return this.#way.done();
         const pc = (this.pc ??= this.#createConnection());
         try {
           await this.#offer(pc);
@@ -178,6 +183,7 @@ export class Publisher extends EventTarget {
     this.#dirty = true;
     if (HOPELESS.has(errorCode(error))) {
       this.#dirty = false;
+      this.#way.done();
       this.dispatchEvent(new CustomEvent("error", { detail: error }));
       throw error;
     }
@@ -185,6 +191,7 @@ export class Publisher extends EventTarget {
   }
 
   #createConnection() {
+    this.#way.seek();
     const pc = new RTCPeerConnection({
       iceServers: this.#iceServers,
       bundlePolicy: "max-bundle",
@@ -195,6 +202,7 @@ export class Publisher extends EventTarget {
       () => pc === this.pc && this.#connectionFailed(),
       (state) => {
         if (state === "connected") this.#backoff.succeeded();
+        this.#way.follow(state);
         this.dispatchEvent(new CustomEvent("state", { detail: state }));
       },
     );

@@ -1,4 +1,5 @@
 import { Backoff, watchConnection } from "./connection.js";
+import { Way } from "./way.js";
 
 /**
  * @typedef {import("./types.js").Track} Track
@@ -17,7 +18,8 @@ import { Backoff, watchConnection } from "./connection.js";
 /**
  * The receive connection: answers the server's offers and says which media tracks belong to whom.
  *
- * Events: `trackadded` and `trackremoved` (detail `ReceivedTrack`), `state` (detail `RTCPeerConnectionState`).
+ * Events: `trackadded` and `trackremoved` (detail `ReceivedTrack`), `state` (detail `RTCPeerConnectionState`), `way` (detail `boolean`: whether
+ * it gets through).
  */
 export class Receiver extends EventTarget {
   /** @type {RTCPeerConnection | null} */
@@ -32,6 +34,7 @@ export class Receiver extends EventTarget {
   #offers = Promise.resolve();
   #backoff = new Backoff();
   #unwatch = () => {};
+  #way = new Way((open) => this.dispatchEvent(new CustomEvent("way", { detail: open })));
   #restartOwed = false;
 
   /** @param {Signaling} signaling */
@@ -66,9 +69,8 @@ export class Receiver extends EventTarget {
 
   /** Closes the connection; the server will offer a new one. */
   reset() {
-    this.#backoff.cancel();
-    this.#restartOwed = false;
     this.#discard();
+    this.#way.done();
   }
 
   /** The signaling came back with everything as it was: ask for a new connection if this one failed meanwhile. */
@@ -77,6 +79,8 @@ export class Receiver extends EventTarget {
   }
 
   #discard() {
+    this.#backoff.cancel();
+    this.#restartOwed = false;
     this.#unwatch();
     this.pc?.close();
     this.pc = null;
@@ -87,7 +91,7 @@ export class Receiver extends EventTarget {
   /** @param {Message} offer */
   async #apply(offer) {
     if (offer.connection_id !== this.#connectionId) {
-      this.reset();
+      this.#discard();
       this.#connectionId = offer.connection_id;
       this.pc = this.#createConnection();
     }
@@ -143,6 +147,7 @@ export class Receiver extends EventTarget {
   }
 
   #createConnection() {
+    this.#way.seek();
     const pc = new RTCPeerConnection({
       iceServers: this.#iceServers,
       bundlePolicy: "max-bundle",
@@ -153,6 +158,7 @@ export class Receiver extends EventTarget {
       () => pc === this.pc && this.#failed(),
       (state) => {
         if (state === "connected") this.#backoff.succeeded();
+        this.#way.follow(state);
         this.dispatchEvent(new CustomEvent("state", { detail: state }));
       },
     );

@@ -1,3 +1,4 @@
+import { addressOf } from "./address.js";
 import { Api } from "./api.js";
 import { OwnMedia } from "./own_media.js";
 import { Publisher } from "./publish.js";
@@ -63,6 +64,8 @@ export class Room extends Verbs {
     this.state.addEventListener("change", (event) => this.#onChange(detailOf(event)));
     this.state.chat.addEventListener("change", (event) => this.#emit("chat", detailOf(event)));
     this.#publisher.addEventListener("error", (event) => this.#emit("publisherror", detailOf(event)));
+    this.#publisher.addEventListener("way", (event) => this.#emit("media", { direction: "up", connected: detailOf(event) }));
+    this.#receiver.addEventListener("way", (event) => this.#emit("media", { direction: "down", connected: detailOf(event) }));
     this.#receiver.addEventListener("trackadded", (event) => this.#emit("trackadded", detailOf(event)));
     this.#receiver.addEventListener("trackremoved", (event) => this.#emit("trackremoved", detailOf(event)));
   }
@@ -106,8 +109,9 @@ export class Room extends Verbs {
    * @param {string | (() => string | Promise<string>)} token
    * @returns {Promise<Welcome>} the first welcome; rejects with a `GreenroomError` whose code is the reason of the refusal
    */
-  connect(url, token) {
-    const address = new URL(url);
+  async connect(url, token) {
+    const address = addressOf(url);
+    this.#signaling.open(url, token);
     this.#sessionId = decodeURIComponent(address.pathname.split("/").at(-1) ?? "");
     this.#api = new Api(address.origin.replace(/^ws/, "http"), token);
     return new Promise((resolve, reject) => {
@@ -116,7 +120,6 @@ export class Room extends Verbs {
         const { status, reason = "closed", message = "The server closed the connection." } = /** @type {StatusDetail} */ (detailOf(event));
         if (status === "closed") reject(new GreenroomError(reason, message));
       });
-      this.#signaling.open(url, token);
     });
   }
 
@@ -268,7 +271,7 @@ export class Room extends Verbs {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
-  /** @type {Record<string, (room: Room, message: Message) => void>} */
+  /** @type {Record<string, (room: Room, message: any) => void>} */
   static handlers = {
     receive_offer: (room, message) => void room.#receiver.handleOffer(message),
     media_reset: (room) => {

@@ -6,6 +6,7 @@ import { watchNetwork } from "./network.js";
  * @typedef {import("./types.js").Welcome} Welcome
  * @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "closed"} Status
  * @typedef {{status: Status, code?: number, reason?: string, message?: string, retryInMs?: number}} StatusDetail
+ * @typedef {{code: number, reason: string, message?: string, patienceMs?: number}} Loss `patienceMs`: shortest wait before coming back
  * @typedef {{resolve: (reply: any) => void, reject: (error: Error) => void, timer: ReturnType<typeof setTimeout>}} Pending
  */
 
@@ -139,18 +140,29 @@ export class Signaling extends EventTarget {
     let token;
     try {
       token = await this.#token();
-    } catch {
-      if (current()) this.#scheduleRetry(0, "token_unavailable");
+    } catch (error) {
+      if (current()) this.#scheduleRetry({ code: 0, reason: "token_unavailable", message: String(/** @type {any} */ (error)?.message ?? error) });
       return;
     }
     if (!current()) return;
-    const socket = new WebSocket(this.#url, SUBPROTOCOL);
+    const socket = this.#createSocket();
+    if (!socket) return;
     this.#socket = socket;
-    this.#watch(this.#times.connectMs, () => this.#drop(socket, "connect_timeout"));
+    this.#watch(this.#times.connectMs, () => this.#drop(socket, { reason: "connect_timeout" }));
     const hello = { type: "hello", protocol: PROTOCOL_VERSION, token, resume: this.#resumeToken };
     socket.onopen = () => socket.send(JSON.stringify(hello));
     socket.onmessage = (event) => this.#receive(socket, event.data);
-    socket.onclose = (event) => this.#lost(socket, event.code, event.reason);
+    socket.onclose = ({ code, reason }) => this.#lost(socket, { code, reason });
+  }
+
+  #createSocket() {
+    try {
+      return new WebSocket(this.#url, SUBPROTOCOL);
+    } catch {
+      // No other attempt would fare better: for instance ws:// from a page that came by https.
+      this.#finish({ status: "closed", code: 4000, reason: "invalid_address", message: "This page cannot connect to that address." });
+      return null;
+    }
   }
 
   /**
@@ -192,8 +204,9 @@ export class Signaling extends EventTarget {
    * @param {Message} error
    */
   #refused(socket, error) {
-    if (PASSING_ERRORS.has(error.code)) this.#drop(socket, error.code, (error.retry_after_s ?? 0) * 1000);
-    else this.#finish({ status: "closed", code: 4000, reason: error.code, message: error.message });
+    const { code: reason, message } = error;
+    if (PASSING_ERRORS.has(reason)) this.#drop(socket, { reason, message, patienceMs: (error.retry_after_s ?? 0) * 1000 });
+    else this.#finish({ status: "closed", code: 4000, reason, message });
   }
 
   /** @param {Message} message */
@@ -215,7 +228,7 @@ export class Signaling extends EventTarget {
   /** @param {WebSocket} socket */
   #ping(socket) {
     this.#send({ type: "ping", id: String(++this.#lastId) });
-    this.#watch(this.#times.pongWithinMs, () => this.#drop(socket, "silence"));
+    this.#watch(this.#times.pongWithinMs, () => this.#drop(socket, { reason: "silence" }));
   }
 
   /** A phone that was put away may have lost its socket without being told. */
@@ -236,41 +249,35 @@ export class Signaling extends EventTarget {
    * Gives a socket up without waiting for its close handshake, which a dead network never finishes.
    *
    * @param {WebSocket} socket
-   * @param {string} reason
-   * @param {number} [patienceMs] shortest wait before coming back
+   * @param {Omit<Loss, "code">} loss
    */
-  #drop(socket, reason, patienceMs = 0) {
+  #drop(socket, loss) {
     socket.close();
-    this.#lost(socket, 1006, reason, patienceMs);
+    this.#lost(socket, { code: 1006, ...loss });
   }
 
   /**
    * @param {WebSocket} socket
-   * @param {number} code
-   * @param {string} reason
-   * @param {number} [patienceMs]
+   * @param {Loss} loss
    */
-  #lost(socket, code, reason, patienceMs = PATIENT_CLOSE_CODES.get(code) ?? 0) {
+  #lost(socket, loss) {
+    const { code, reason } = loss;
     if (socket !== this.#socket) return;
     this.#socket = null;
     clearTimeout(this.#watchdog);
     this.#rejectPending();
     const finalReason = FINAL_CLOSE_CODES.get(code);
     if (finalReason) this.#finish({ status: "closed", code, reason: reason || finalReason });
-    else this.#scheduleRetry(code, reason, patienceMs);
+    else this.#scheduleRetry(loss);
   }
 
-  /**
-   * @param {number} code
-   * @param {string} reason
-   * @param {number} [patienceMs]
-   */
-  #scheduleRetry(code, reason, patienceMs = 0) {
+  /** @param {Loss} loss */
+  #scheduleRetry({ code, reason, message, patienceMs = PATIENT_CLOSE_CODES.get(code) ?? 0 }) {
     const { retryMs, retryMaxMs } = this.#times;
     const ceiling = Math.min(retryMaxMs, retryMs * 2 ** this.#attempt++);
     const retryInMs = patienceMs + ceiling * (0.5 + Math.random() / 2);
     this.#retryTimer = setTimeout(() => this.#dial(), retryInMs);
-    this.#setStatus({ status: "reconnecting", code, reason, retryInMs });
+    this.#setStatus({ status: "reconnecting", code, reason, message, retryInMs });
   }
 
   /** The network is back. An attempt that began without one would only find that out when its time is up. */
@@ -286,7 +293,7 @@ export class Signaling extends EventTarget {
 
   /** The browser says so many seconds before a ping would be missed. Where it errs, a server near by is back at the first attempt. */
   #networkLost() {
-    if (this.#socket && this.connected) this.#drop(this.#socket, "offline");
+    if (this.#socket && this.connected) this.#drop(this.#socket, { reason: "offline" });
   }
 
   /** @param {StatusDetail} detail */

@@ -62,7 +62,7 @@ export class Speakers extends EventTarget {
   constructor(room) {
     super();
     this.#room = room;
-    for (const type of ["change", "status"]) room.addEventListener(type, this.#check);
+    for (const type of /** @type {const} */ (["change", "status"])) room.addEventListener(type, this.#check);
     globalThis.document?.addEventListener("visibilitychange", this.#check);
     this.#check();
   }

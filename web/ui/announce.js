@@ -15,7 +15,9 @@ let waiting = [];
  * @param {string} text
  */
 export function announce(text) {
-  if (!region.isConnected) document.body.append(region);
+  // Behind a dialog nothing is read out.
+  const place = topDialog() ?? document.body;
+  if (region.parentElement !== place) place.append(region);
   waiting.push(text);
   clearTimeout(timer);
   region.textContent = "";
@@ -23,4 +25,9 @@ export function announce(text) {
     region.textContent = waiting.join(" ");
     waiting = [];
   }, SETTLE_MS);
+}
+
+/** What has all to itself at the moment. @returns {HTMLDialogElement | null} */
+export function topDialog() {
+  return [...document.querySelectorAll("dialog")].findLast((dialog) => dialog.matches(":modal")) ?? null;
 }

@@ -1,4 +1,5 @@
 import { claimsOf } from "../lib/join_token.js";
+import { recall, remember } from "./tab_storage.js";
 
 /**
  * Who is signed in, per tab: two tabs can be two people.
@@ -11,7 +12,7 @@ const KEY = "greenroom.identity";
 /** @returns {Identity | null} */
 export function savedIdentity() {
   try {
-    const identity = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
+    const identity = JSON.parse(recall(KEY) ?? "null");
     return typeof identity?.token === "string" ? identity : null;
   } catch {
     return null;
@@ -20,8 +21,7 @@ export function savedIdentity() {
 
 /** @param {Identity | null} identity */
 export function saveIdentity(identity) {
-  if (identity) sessionStorage.setItem(KEY, JSON.stringify(identity));
-  else sessionStorage.removeItem(KEY);
+  remember(KEY, identity && JSON.stringify(identity));
 }
 
 /**

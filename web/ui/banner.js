@@ -1,3 +1,4 @@
+import { announce, topDialog } from "./announce.js";
 import { h, reconcile, setText, find } from "./dom.js";
 
 /**
@@ -22,13 +23,19 @@ export class Banner {
 
   /** @param {Notice} notice */
   show(notice) {
+    if (topDialog() && this.#notices.get(notice.kind)?.text !== notice.text) announce(notice.text);
     this.#notices.set(notice.kind, notice);
     this.#render();
   }
 
-  /** @param {string} kind */
+  /**
+   * @param {string} kind
+   * @returns {boolean} whether it was shown
+   */
   hide(kind) {
-    if (this.#notices.delete(kind)) this.#render();
+    const shown = this.#notices.delete(kind);
+    if (shown) this.#render();
+    return shown;
   }
 
   /**

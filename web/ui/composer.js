@@ -1,6 +1,7 @@
 import { isModerator } from "../lib/index.js";
 import { announce } from "./announce.js";
 import { h, icon, setText } from "./dom.js";
+import { recall, remember } from "./tab_storage.js";
 import { texts } from "./texts.js";
 
 /** @typedef {import("../lib/index.js").Room} Room */
@@ -45,7 +46,7 @@ export class Composer {
     this.#onSend = onSend;
     this.#storageKey = `greenroom.draft.${sessionId}`;
     this.element.append(this.#row, this.#note);
-    this.#input.value = sessionStorage.getItem(this.#storageKey) ?? "";
+    this.#input.value = recall(this.#storageKey) ?? "";
   }
 
   dispose() {
@@ -66,7 +67,7 @@ export class Composer {
     if (!enabled) this.#say(texts.chat.disabled);
     else if (you.chat_silenced) this.#say(texts.chat.silenced);
     else if (tooTall) this.#say(texts.chat.tooManyLines(MAX_LINES));
-    else if (this.#room.status !== "connected") this.#say(texts.chat.offline);
+    else if (this.#room.status === "reconnecting") this.#say(texts.chat.offline);
     else if (waitS > 0) this.#say(texts.chat.slow(waitS));
     else if (MAX_LENGTH - this.#input.value.length < NEAR_THE_END) this.#say(texts.chat.left(MAX_LENGTH - this.#input.value.length));
     else this.#say(slowMode && !isModerator(you.role) ? texts.chat.slowOn(slowMode) : "");
@@ -91,7 +92,7 @@ export class Composer {
   }
 
   #typed() {
-    sessionStorage.setItem(this.#storageKey, this.#input.value);
+    remember(this.#storageKey, this.#input.value);
     this.render();
   }
 
@@ -116,7 +117,7 @@ export class Composer {
     const text = this.#input.value.trim();
     if (!text || this.#send.disabled) return;
     this.#input.value = "";
-    sessionStorage.removeItem(this.#storageKey);
+    remember(this.#storageKey, null);
     this.#wait(this.#room.state.session?.settings.slow_mode_s ?? 0);
     this.#input.focus();
     try {

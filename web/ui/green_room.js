@@ -1,5 +1,6 @@
 import { DevicePanel } from "./device_panel.js";
 import { h } from "./dom.js";
+import { recall, remember } from "./tab_storage.js";
 import { texts } from "./texts.js";
 
 /**
@@ -89,7 +90,7 @@ export function holdSound(room) {
  */
 export function recallStage(sessionId) {
   try {
-    const { session, without } = JSON.parse(sessionStorage.getItem(ON_STAGE_KEY) ?? "{}");
+    const { session, without } = JSON.parse(recall(ON_STAGE_KEY) ?? "{}");
     return session === sessionId ? without : null;
   } catch {
     return null;
@@ -101,10 +102,5 @@ export function recallStage(sessionId) {
  * @param {Iterable<Source>} [without]
  */
 export function rememberStage(sessionId, without = []) {
-  try {
-    if (sessionId) sessionStorage.setItem(ON_STAGE_KEY, JSON.stringify({ session: sessionId, without: [...without] }));
-    else sessionStorage.removeItem(ON_STAGE_KEY);
-  } catch {
-    // Without storage the question is asked once more after a reload.
-  }
+  remember(ON_STAGE_KEY, sessionId && JSON.stringify({ session: sessionId, without: [...without] }));
 }

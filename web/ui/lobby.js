@@ -168,5 +168,6 @@ function updateCard(element, session) {
   setText(find(element, ".guests span"), String(guests));
   setAttribute(find(element, ".viewers"), "title", texts.viewers(viewers));
   setAttribute(find(element, ".guests"), "title", texts.guestsOnStage(guests));
-  setAttribute(find(element, ".session-card"), "aria-label", texts.lobby.card(title, host, viewers, guests));
+  const label = texts.lobby.card(title, host, viewers, guests);
+  setAttribute(find(element, ".session-card"), "aria-label", session.settings.locked ? `${label}, ${texts.lobby.locked}` : label);
 }

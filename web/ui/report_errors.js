@@ -43,6 +43,11 @@ function report(kind, thrown, message, source) {
   );
 }
 
+// A script, or one of those that it imports, did not arrive. Such an event does not bubble.
+addEventListener("error", ({ target }) => {
+  if (target instanceof HTMLScriptElement) document.getElementById("not-loaded")?.removeAttribute("hidden");
+}, true);
+
 addEventListener("error", (event) => {
   // So browsers tell that an observer's own change is seen in the next frame: nothing has failed.
   if (event.message.startsWith("ResizeObserver loop")) return;

@@ -1,4 +1,5 @@
 import { JoinToken, Room, errorCode, isJoinToken } from "../lib/index.js";
+import { announce } from "./announce.js";
 import { Banner } from "./banner.js";
 import { Controls } from "./controls.js";
 import { deviceSentence } from "./device_help.js";
@@ -18,6 +19,7 @@ import { sentence, texts } from "./texts.js";
 import { Tiles } from "./tiles.js";
 
 /**
+ * @typedef {import("../lib/index.js").RoomEvents} RoomEvents
  * @typedef {import("../lib/signaling.js").StatusDetail} StatusDetail
  * @typedef {import("./main.js").App} App
  */
@@ -53,6 +55,8 @@ class RoomView {
   #sessionId;
   /** @type {JoinToken | null} */
   #pass = null;
+  /** @type {Set<"up" | "down">} where sound and picture find no way */
+  #blocked = new Set();
   #drawn = false;
   #over = false;
   /** @type {{reason?: string, stats?: import("../lib/types.js").SessionStats}} what the server said when the session ended */
@@ -120,28 +124,47 @@ class RoomView {
   }
 
   #listen() {
-    /** @type {Record<string, (detail: any) => void>} */
+    /** @type {{[Name in keyof RoomEvents]?: (detail: RoomEvents[Name]) => void}} */
     const handlers = {
       status: (detail) => this.#statusChanged(detail),
       change: this.#drawing.request,
       trackadded: this.#drawing.request,
       trackremoved: this.#drawing.request,
       ended: (message) => (this.#end = message),
+      media: ({ direction, connected }) => this.#mediaChanged(direction, connected),
       rolechange: ({ from, to }) => this.#roleChanged(from, to),
       publisherror: (error) => this.#banner.tell(texts.room.publishRefused(sentence(error))),
       error: (error) => this.#banner.tell(sentence(error)),
     };
     for (const [type, handler] of Object.entries(handlers)) {
-      this.#room.addEventListener(type, (event) => handler(/** @type {CustomEvent} */ (event).detail));
+      this.#room.addEventListener(/** @type {keyof RoomEvents} */ (type), (event) => handler(/** @type {CustomEvent} */ (event).detail));
     }
   }
 
   /** @param {StatusDetail} detail */
   #statusChanged(detail) {
-    if (detail.status === "connected") this.#banner.hide("reconnecting");
+    if (detail.status === "connected" && this.#banner.hide("reconnecting")) announce(texts.room.connectedAgain);
     if (detail.status === "reconnecting") this.#banner.show({ kind: "reconnecting", text: texts.room.reconnecting });
+    this.#tellBlockedMedia();
     this.#side.render();
     if (detail.status === "closed") this.#closed(detail.reason ?? "");
+  }
+
+  /**
+   * @param {"up" | "down"} direction
+   * @param {boolean} connected
+   */
+  #mediaChanged(direction, connected) {
+    if (connected) this.#blocked.delete(direction);
+    else this.#blocked.add(direction);
+    this.#tellBlockedMedia();
+  }
+
+  /** A connection that is lost is said already. */
+  #tellBlockedMedia() {
+    const { down, up } = texts.room.blocked;
+    if (this.#blocked.size === 0 || this.#room.status !== "connected") this.#banner.hide("blocked");
+    else this.#banner.show({ kind: "blocked", text: this.#blocked.has("down") ? down : up, action: texts.close, onAction: () => this.#banner.hide("blocked") });
   }
 
   /** @param {string} reason */
