@@ -318,9 +318,9 @@ class Rig:
         begun = time.thread_time()
         reader._readable()
         taken = time.thread_time() - begun
-        if reader._resting is not None:
-            # Wake-ups are made here, and a slow machine must not bring one of the loop's own.
-            reader._resting.cancel()
+        if reader._pause is not None:
+            # Wake-ups are made here, and none are the loop's own.
+            reader._pause.cancel()
         return taken
 
     def run(self, between: Callable[[], object]) -> list[float]:
