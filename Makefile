@@ -21,7 +21,7 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed-test programs
 	@$(MAKE) --silent $(NODE)/.installed || echo "Tests that use packages of npm are skipped." >&2
-	$(BIN)/python -m pytest -n 4 $(ARGS)
+	$(BIN)/python -m pytest -n 3 $(ARGS)
 
 lint: $(VENV)/.installed-test $(NODE)/.installed
 	$(BIN)/ruff check .
