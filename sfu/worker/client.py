@@ -33,7 +33,7 @@ START_TIMEOUT_S = 30.0
 _MALLOC_TUNABLES = "GLIBC_TUNABLES"
 _HUGE_PAGES = "glibc.malloc.hugetlb=1"
 """glibc asks for transparent huge pages. Hundreds of SRTP sessions are scattered over the heap, each packet looks at
-another one, and in a virtual machine what that costs is as much the walk through the page tables as the memory: 4-15 %
+another one, and in a virtual machine what that costs is as much the walk through the page tables as the memory: 4-7 %
 of a wake-up (docs/decisions/0004). Others than glibc ignore it."""
 
 
