@@ -67,14 +67,20 @@ class SocketReader:
         self._pause = self._loop.call_later(seconds, self._return)
 
     def _return(self) -> None:
-        arrivals = self._look()
-        if self._paced:
-            self._pause = self._loop.call_later(PACE_S, self._return)
-        elif arrivals is Arrivals.PATIENT and self._quiet:
-            self._pause = self._loop.call_later(REST_S, self._return)
-        else:
-            self._pause = None
-            self._loop.add_reader(self._fileno, self._readable)
+        wait_s: float | None = None
+        try:
+            arrivals = self._look()
+            if self._paced:
+                wait_s = PACE_S
+            elif arrivals is Arrivals.PATIENT and self._quiet:
+                wait_s = REST_S
+        finally:
+            # Whatever a look has met, it is not the last one.
+            if wait_s is not None:
+                self._pause = self._loop.call_later(wait_s, self._return)
+            else:
+                self._pause = None
+                self._loop.add_reader(self._fileno, self._readable)
 
     @property
     def _quiet(self) -> bool:

@@ -1,3 +1,5 @@
+from unittest.mock import Mock
+
 import pytest
 
 from sfu.worker.reader import BUSY, PACE_S, QUIET_AFTER_S, REST_S, WINDOW_S, Arrivals, SocketReader
@@ -158,6 +160,25 @@ def test_once_there_is_time_again_nothing_waits(loop, reader):
     loop.waited_s.clear()
     loop.run(1, Arrivals.URGENT, 0.01)
     assert max(loop.waited_s) < 1e-9
+
+
+@pytest.mark.parametrize("state", ["resting", "busy"])
+def test_a_look_that_fails_is_not_the_last_one(loop, reader, state):
+    """A defect that one packet meets must not leave a worker deaf to everybody."""
+    if state == "resting":
+        quiet(loop)
+    else:
+        loop.look_s = 0.0002
+        loop.run(2 * WINDOW_S, Arrivals.URGENT, 0.00025)
+    assert loop.reader is None, "it is left alone for a while"
+    reader._take = Mock(side_effect=[ZeroDivisionError], wraps=loop.take)
+    with pytest.raises(ZeroDivisionError):
+        loop.timer.callback()
+    loop.timer = None
+    reader._take = loop.take
+    loop.waited_s.clear()
+    loop.run(0.1, Arrivals.URGENT, 0.01)
+    assert len(loop.waited_s) >= 9
 
 
 @pytest.mark.parametrize("resting", [False, True])
