@@ -37,6 +37,7 @@ _TWO_BYTE_PROFILE_FIRST: Final = 0x10
 _ONE_BYTE_HEAD: Final = struct.Struct("!2sHII5sH4s")
 _TWO_BYTE_HEAD: Final = struct.Struct("!2sHII6sH5s")
 _TIMESTAMP: Final = struct.Struct("!I")
+_ORIGINAL_SEQ: Final = struct.Struct("!H")
 
 
 @dataclass(slots=True)
@@ -67,6 +68,19 @@ class Packets:
     ext_seqs: list[int]
     octets: int
     """Bytes of payload, of all together and without what padding they were given here."""
+
+
+class RtxPacket:
+    """A canonical packet in the form of RTX (RFC 4588): what all who want it again get alike."""
+
+    __slots__ = ("original_seq_at", "parts")
+
+    def __init__(self, packet: bytes, header_len: int, payload_type: int, send_time: bytes) -> None:
+        """`payload_type` is that of RTX; the first `header_len` bytes of `packet` are in front of its payload."""
+        second = bytes((packet[1] & 0x80 | payload_type,))
+        data = packet[:1] + second + packet[2:header_len] + bytes(_ORIGINAL_SEQ.size) + packet[header_len:]
+        self.original_seq_at = header_len
+        self.parts = _parts(data, 0, send_time)
 
 
 class BlockWriter:
@@ -130,6 +144,34 @@ class BlockWriter:
                 at += 1
                 transport_seq += 1
                 offset += STRIDE
+
+    def write_rtx(
+        self,
+        row: int,
+        packet: RtxPacket,
+        ssrc: int,
+        seq: int,
+        timestamp_offset: int,
+        original_seq: int,
+        transport_seq: int,
+    ) -> None:
+        """Fill one row with a packet that is sent again; `seq` is the RTX stream's own number."""
+        matrix, offset = self._bytes, row * STRIDE
+        data, length, pack_into, first, _, timestamp, middle, last = packet.parts
+        matrix[offset : offset + length] = data
+        pack_into(
+            matrix,
+            offset,
+            first,
+            seq & 0xFFFF,
+            timestamp + timestamp_offset & 0xFFFFFFFF,
+            ssrc,
+            middle,
+            transport_seq & 0xFFFF,
+            last,
+        )
+        _ORIGINAL_SEQ.pack_into(matrix, offset + packet.original_seq_at, original_seq)
+        self._length_items[row] = length
 
     # By columns
 

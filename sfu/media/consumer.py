@@ -184,38 +184,37 @@ class Consumer:
     def answer_nack(self, seqs: Sequence[int], now: float, refusals: Counter[str]) -> list[Retransmission]:
         """What to send again for a subscriber's NACK; each refusal is counted in `refusals` under its reason."""
         self.nacked += len(seqs)
-        answers: list[Retransmission] = []
-        for seq in seqs:
-            answer = self._retransmission(seq, now)
-            if isinstance(answer, str):
-                refusals[answer] += 1
-            else:
-                answers.append(answer)
-        self.retransmitted += len(answers)
-        return answers
-
-    def _retransmission(self, seq: int, now: float) -> Retransmission | str:
-        """The retransmission of one outgoing number, or why there is none."""
         stream = self._stream
         if stream is None or stream.id != self._timed_stream_id:
-            return NACK_UNMAPPED
-        ext_seq = self._map.reverse(seq, stream.highest_ext_seq)
-        if ext_seq is None:
-            return NACK_UNMAPPED
-        slot = stream.cache.find(ext_seq)
-        if slot is None:
-            return NACK_NOT_CACHED
+            refusals[NACK_UNMAPPED] += len(seqs)
+            return []
+        answers: list[Retransmission] = []
+        reverse, highest, cache, allow = self._map.reverse, stream.highest_ext_seq, stream.cache, self._limiter.allow
         rtx_ssrc = self.parameters.rtx_ssrc
-        rtx_type = self._rtx_types.get(stream.cache.payload_type(slot))
-        if rtx_ssrc is None or rtx_type is None:
-            return NACK_WITHOUT_RTX
-        if not self._limiter.allow(ext_seq, self.rtt, now):
-            return NACK_LIMITED
-        rtx_seq = self._rtx_seq
-        self._rtx_seq = (rtx_seq + 1) & 0xFFFF
-        return Retransmission(
-            slot, stream.id, ext_seq, self.port, rtx_ssrc, rtx_type, rtx_seq, seq, self._timestamp_offset
-        )
+        for seq in seqs:
+            ext_seq = reverse(seq, highest)
+            if ext_seq is None:
+                refusals[NACK_UNMAPPED] += 1
+                continue
+            slot = cache.find(ext_seq)
+            if slot is None:
+                refusals[NACK_NOT_CACHED] += 1
+                continue
+            rtx_type = self._rtx_types.get(cache.payload_type(slot))
+            if rtx_ssrc is None or rtx_type is None:
+                refusals[NACK_WITHOUT_RTX] += 1
+            elif not allow(ext_seq, self.rtt, now):
+                refusals[NACK_LIMITED] += 1
+            else:
+                rtx_seq, timestamp_offset = self._rtx_seq, self._timestamp_offset
+                self._rtx_seq = (rtx_seq + 1) & 0xFFFF
+                answers.append(
+                    Retransmission(
+                        slot, stream.id, ext_seq, self.port, rtx_ssrc, rtx_type, rtx_seq, seq, timestamp_offset
+                    )
+                )
+        self.retransmitted += len(answers)
+        return answers
 
     def sender_report(self, now: float) -> SenderReport | None:
         """The publisher's last SR, carried on to `now` by its own clock, so that all sources of one publisher keep

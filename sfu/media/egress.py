@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sfu.rtp.ntp import abs_send_time
 
-from .blocks import STAGED, Block, BlockWriter, Packets, level
+from .blocks import STAGED, Block, BlockWriter, Packets, RtxPacket, level
 from .fanout import Audience, FanoutTable
 from .pool import STRIDE, PacketPool
 from .ports import PortTable
@@ -72,8 +73,7 @@ class ForwardBatch:
         return packets
 
 
-@dataclass(slots=True, frozen=True)
-class Retransmission:
+class Retransmission(NamedTuple):
     """A packet of the pool that is to be sent again by RTX (RFC 4588)."""
 
     slot: int
@@ -85,6 +85,9 @@ class Retransmission:
     seq: int
     original_seq: int
     timestamp_offset: int
+
+
+_PORT: Final = itemgetter(Retransmission._fields.index("port"))
 
 
 class Egress:
@@ -103,7 +106,7 @@ class Egress:
         self._port: list[int] = []
         self._drops = drops
         self._pool = pool
-        self._table = table
+        self._ports = ports
 
     def ports(self) -> NDArray[np.int64]:
         """Destination of each row of this step."""
@@ -171,34 +174,34 @@ class Egress:
         return started
 
     def build_retransmissions(self, retransmissions: Sequence[Retransmission], now: float) -> Iterator[int]:
-        """Like `build`, packet by packet: retransmissions are rare."""
+        """Like `build`. A packet is read from the pool once, however many subscribers want it again."""
         self.blocks = []
-        send_time = abs_send_time(now).to_bytes(3)
-        ordered = sorted(retransmissions, key=lambda retransmission: retransmission.port)
+        send_time, holds = abs_send_time(now).to_bytes(3), self._pool.holds
+        # By destination, so that packets of one length share a send.
+        ordered = sorted(retransmissions, key=_PORT)
+        packets: dict[tuple[int, int], RtxPacket] = {}
         for first in range(0, len(ordered), self.max_rows):
-            self._port = []
-            for retransmission in ordered[first : first + self.max_rows]:
-                if not self._pool.holds(retransmission.slot, retransmission.owner, retransmission.ext_seq):
-                    self._drops[DROP_OVERWRITTEN] += 1
-                    continue
-                self._write_rtx(len(self._port), retransmission, send_time, now)
-                self._port.append(retransmission.port)
-            if self._port:
-                yield len(self._port)
+            part = ordered[first : first + self.max_rows]
+            step = [each for each in part if holds(each.slot, each.owner, each.ext_seq)]
+            if len(step) < len(part):
+                self._drops[DROP_OVERWRITTEN] += len(part) - len(step)
+            if not step:
+                continue
+            self._port = [each.port for each in step]
+            transport_seqs = self._ports.take_few(self._port, 1, now)
+            for row, (again, transport_seq) in enumerate(zip(step, transport_seqs, strict=True)):
+                key = again.slot, again.payload_type
+                packet = packets.get(key)
+                if packet is None:
+                    packet = packets[key] = self._rtx_packet(*key, send_time)
+                self.writer.write_rtx(
+                    row, packet, again.ssrc, again.seq, again.timestamp_offset, again.original_seq, transport_seq
+                )
+            yield len(step)
 
-    def _write_rtx(self, row: int, retransmission: Retransmission, send_time: bytes, now: float) -> None:
-        slot = retransmission.slot
+    def _rtx_packet(self, slot: int, payload_type: int, send_time: bytes) -> RtxPacket:
         packet, header_len = bytes(self._pool.packet(slot)), self._pool.header_len(slot)
-        original_seq = retransmission.original_seq.to_bytes(2)
-        second = bytes((packet[1] & 0x80 | retransmission.payload_type,))
-        packet = packet[:1] + second + packet[2:header_len] + original_seq + packet[header_len:]
-        consumer = (
-            retransmission.port,
-            retransmission.ssrc,
-            -retransmission.seq,
-            retransmission.timestamp_offset,
-        )
-        self.writer.write_few([consumer], row, [packet], [0], send_time, now)
+        return RtxPacket(packet, header_len, payload_type, send_time)
 
 
 def _streams(packets: list[_Forwarded]) -> list[list[_Forwarded]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 MIN_REPEAT_INTERVAL: Final = 0.02
@@ -11,6 +12,8 @@ RATE: Final = 400.0
 BURST: Final = 200.0
 
 _REMEMBERED: Final = 512
+_FORGOTTEN_AT_ONCE: Final = 256
+"""Many, because the first item of a dict is found behind all that were deleted in front of it."""
 
 
 class RetransmissionLimiter:
@@ -36,5 +39,5 @@ class RetransmissionLimiter:
         self._last_sent.pop(ext_seq, None)
         self._last_sent[ext_seq] = now
         if len(self._last_sent) > _REMEMBERED:
-            del self._last_sent[next(iter(self._last_sent))]
+            self._last_sent = dict(islice(self._last_sent.items(), _FORGOTTEN_AT_ONCE, None))
         return True

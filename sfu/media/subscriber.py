@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -114,12 +115,7 @@ class Subscriber:
                     for block in packet.reports:
                         self._note_report(block, now)
                 case Nack():
-                    consumer = self._find(packet.media_ssrc)
-                    if consumer is not None:
-                        answers = consumer.answer_nack(packet.seqs, now, self._drops)
-                        actions.retransmissions += answers
-                        self._repairs["nack_received"] += len(packet.seqs)
-                        self._repairs["rtx_sent"] += len(answers)
+                    actions.retransmissions += self._answer(packet.media_ssrc, packet.seqs, now)
                 case Pli():
                     self._want_keyframe(packet.media_ssrc, actions)
                 case Fir():
@@ -129,13 +125,23 @@ class Subscriber:
                     self.remb_bps = packet.bitrate_bps
         return actions
 
-    def on_reports(self, reports: Reports, now: float) -> None:
-        """What most datagrams hold, and `on_rtcp` would do the same with."""
+    def on_reports(self, reports: Reports, now: float) -> list[Retransmission]:
+        """What most datagrams hold, and `on_rtcp` would do the same with. Returns what to send again."""
         for fields in reports.blocks:
             self._note_report(ReportBlock.parse(fields), now)
         if reports.status_count:
-            _, base_seq, status_count, received, newest_index = reports
+            _, base_seq, status_count, received, newest_index, _ = reports
             self._note_feedback(base_seq, status_count, received, newest_index, now)
+        return [again for ssrc, seqs in reports.nacks for again in self._answer(ssrc, seqs, now)]
+
+    def _answer(self, ssrc: int, seqs: Sequence[int], now: float) -> list[Retransmission]:
+        consumer = self._find(ssrc)
+        if consumer is None:
+            return []
+        answers = consumer.answer_nack(seqs, now, self._drops)
+        self._repairs["nack_received"] += len(seqs)
+        self._repairs["rtx_sent"] += len(answers)
+        return answers
 
     def _note_feedback(self, base_seq: int, status_count: int, received: int, newest_index: int, now: float) -> None:
         if not self.sent.note_feedback(base_seq, status_count, received, newest_index, now):

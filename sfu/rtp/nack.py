@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
+from .packet import Buffer
 from .rtcp_header import FEEDBACK_SSRCS_LEN, PT_RTPFB, pack_feedback, parse_feedback_ssrcs
 from .seq import seq_diff
 
@@ -26,24 +27,29 @@ class Nack:
 
     @classmethod
     def parse_body(cls, body: bytes) -> Self:
-        """From what stands behind the RTCP header. Raises ValueError when an entry is truncated or there is none.
-
-        Each entry names at most 17 numbers, so a datagram cannot grow into more than about five times its bytes.
-        """
+        """From what stands behind the RTCP header. Raises ValueError when an entry is truncated or there is none."""
         sender_ssrc, media_ssrc = parse_feedback_ssrcs(body)
-        fci = body[FEEDBACK_SSRCS_LEN:]
-        if not fci or len(fci) % _ENTRY.size:
-            raise ValueError("NACK has no entries or a truncated one")
-        seqs: list[int] = []
-        for first, bitmask in _ENTRY.iter_unpack(fci):
-            seqs.append(first)
-            seqs += [first + bit + 1 & 0xFFFF for bit in range(_BITMASK_LEN) if bitmask >> bit & 1]
-        return cls(sender_ssrc, media_ssrc, tuple(seqs))
+        return cls(sender_ssrc, media_ssrc, tuple(parse_entries(body[FEEDBACK_SSRCS_LEN:])))
 
     def to_bytes(self) -> bytes:
         if not self.seqs:
             raise ValueError("NACK without sequence numbers")
         return pack_feedback(FMT_NACK, PT_RTPFB, self.sender_ssrc, self.media_ssrc, pack_entries(self.seqs))
+
+
+def parse_entries(fci: Buffer) -> list[int]:
+    """The 16-bit numbers that entries of PID and bitmask name. Raises ValueError where one is truncated or none is.
+
+    Each entry names at most 17 numbers, so a datagram cannot grow into more than about five times its bytes.
+    """
+    if not fci or len(fci) % _ENTRY.size:
+        raise ValueError("NACK has no entries or a truncated one")
+    seqs: list[int] = []
+    for first, bitmask in _ENTRY.iter_unpack(fci):
+        seqs.append(first)
+        if bitmask:
+            seqs += [first + bit + 1 & 0xFFFF for bit in range(_BITMASK_LEN) if bitmask >> bit & 1]
+    return seqs
 
 
 def pack_entries(seqs: Iterable[int]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,6 +26,7 @@ from sfu.rtp.parameters import ProducerParameters
 from sfu.rtp.reports import parse_reports
 from sfu.rtp.rtcp import SenderReport, parse_compound
 
+from .budget import TimeBudget
 from .collector import Collector
 from .destinations import Destinations
 from .lag import LagMeter
@@ -49,6 +51,11 @@ MAX_BATCHES_PER_WAKEUP = 4
 """Then the loop sees to timers and the channel, and the kernel's buffer holds the rest."""
 SHED_AFTER_FULL_BATCHES = 8
 """So many in a row are a backlog rather than a burst: half a thousand datagrams, of 3,000 that the kernel may keep."""
+RTCP_SHARE = 0.25
+"""Of the worker's time that RTCP may take, with the retransmissions that it asks for. A thousand subscribers who lose
+nothing take half of it. When all of them lose packets at once, answering each would take the time of what comes next,
+of which they would ask for even more."""
+RTCP_BURST_S = 0.05
 CLOSED_AT_ONCE = 8
 """Transports of a room that ends. Each takes half a millisecond, and other rooms do not wait for a thousand of them."""
 CONSENT_CHECK_S = 1.0
@@ -73,6 +80,7 @@ class Engine:
         self._packets_in = self._packets_out = self._bytes_in = self._bytes_out = 0
         self._full_batches = 0
         """How many came in a row."""
+        self._rtcp_time = TimeBudget(RTCP_SHARE, RTCP_BURST_S, time.monotonic())
         self._arrivals = Arrivals.NONE
         self._load = _LoadMeter(self._loop)
         self._collector = Collector()
@@ -231,9 +239,12 @@ class Engine:
         # Media first: who waits for it hears and sees the difference, who waits for reports does not.
         self._take_rtp(rtp, now)
         self._full_batches = self._full_batches + 1 if count == MAX_BATCH else 0
-        if self._full_batches > SHED_AFTER_FULL_BATCHES:
-            rtcp = self._shed(rtcp)
-        self._take_rtcp(rtcp, now)
+        if rtcp:
+            begun = time.monotonic()
+            if self._full_batches > SHED_AFTER_FULL_BATCHES or self._rtcp_time.is_spent(begun):
+                rtcp = self._shed(rtcp)
+            self._take_rtcp(rtcp, now)
+            self._rtcp_time.spend(time.monotonic() - begun)
         # A full window that was cut short by the end of the ring must not look like an empty socket.
         return count if window == MAX_BATCH or count < window else MAX_BATCH
 
@@ -310,7 +321,7 @@ class Engine:
         if transport.publisher is None and transport.subscriber is not None:
             reports = parse_reports(data)
             if reports is not None:
-                transport.subscriber.on_reports(reports, now)
+                retransmissions += transport.subscriber.on_reports(reports, now)
                 return None
         try:
             packets = parse_compound(data)

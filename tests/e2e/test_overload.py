@@ -16,6 +16,10 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120
 _REQUESTS = 1500
 """More than twice what counts as a backlog, and what the kernel keeps for one socket."""
 
+_NACKED = 150
+"""Packets that one NACK asks for."""
+_NACKS_AT_ONCE = 20
+
 
 async def shed(crew: Crew) -> int:
     report = await crew.api.healthz()
@@ -48,3 +52,31 @@ async def test_a_backlog_costs_reports_and_no_media(crew: Crew) -> None:
     arrived = video.received
     await until(lambda: video.received > arrived + 50, "media goes on")
     await until(lambda: video.lost == 0, "and none of it was lost")
+
+
+async def test_who_asks_for_everything_again_does_not_take_the_time_of_others(crew: Crew) -> None:
+    host, session_id = await crew.live()
+    publisher = await crew.raw(host, session_id)
+    await publisher.publish("camera")
+    greedy, other = [await crew.raw(await crew.user(name), session_id) for name in ("Greedy", "Other")]
+    wanted = await greedy.receiving(publisher.id, "camera", packets=200)
+    video = await other.receiving(publisher.id, "camera", packets=50)
+    assert greedy.receiver is not None
+    before = await shed(crew)
+
+    async def ask() -> None:
+        for _ in range(_NACKS_AT_ONCE):
+            newest = max(wanted.seqs)
+            greedy.receiver.send_nack(wanted, [newest - back & 0xFFFF for back in range(_NACKED)])
+        await asyncio.sleep(0.01)
+
+    async def noticed() -> bool:
+        await ask()
+        return await shed(crew) > before
+
+    await until(noticed, "what is too much is dropped unread")
+    arrived = video.received
+    while video.received < arrived + 100:
+        await ask()
+    await until(lambda: video.lost == 0, "who asks for nothing has all of it")
+    await until(lambda: wanted.lost == 0, "and so has who asked")

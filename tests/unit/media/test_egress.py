@@ -255,6 +255,45 @@ def test_a_retransmission_is_the_packet_in_rtx_form(world):
     assert sent == [scalar(bytes(rtx), 0xBEEF, 500, 24, 0)]
 
 
+repairs = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.integers(0, 2),
+        st.sampled_from([97, 99]),
+        st.integers(0, 0xFFFF),
+        st.integers(0, 0xFFFF),
+        st.integers(0, 0xFFFFFFFF),
+    ),
+    max_size=12,
+)
+
+
+@given(st.lists(st.tuples(st.binary(max_size=40), st.booleans()), min_size=4, max_size=4), repairs, st.integers(1, 5))
+def test_retransmissions_of_many_packets_to_many_are_those_of_the_scalar_path(stored, asked, max_rows):
+    world = World(max_rows)
+    originals = [canonical(number, 90 * number, 96, *each) for number, each in enumerate(stored)]
+    slots = [world.store(1, 65536 + number, packet) for number, packet in enumerate(originals)]
+    wanted = [
+        Retransmission(slots[which], 1, 65536 + which, port, 0xBE00 + port, rtx_type, seq, original_seq, offset)
+        for which, port, rtx_type, seq, original_seq, offset in asked
+    ]
+    sent = [
+        (int(world.egress.ports()[row]), bytes(world.egress.data[row, : int(world.egress.length[row])]))
+        for rows in world.egress.build_retransmissions(wanted, NOW)
+        for row in range(rows)
+    ]
+    expected = []
+    numbers: Counter[int] = Counter()
+    for which, port, rtx_type, seq, original_seq, offset in sorted(asked, key=lambda each: each[1]):
+        packet = originals[which]
+        header_len = 16 + 4 * packet[15]
+        rtx = packet[:1] + bytes([0x80 | rtx_type]) + packet[2:header_len] + struct.pack("!H", original_seq)
+        whole = rtx + packet[header_len:]
+        expected.append((port, scalar(whole, 0xBE00 + port, seq, offset, numbers[port])))
+        numbers[port] += 1
+    assert sent == expected
+
+
 def test_what_little_a_packet_lacks_is_padded_and_the_padding_holds_nothing(world):
     row = one_row(world)
     audience = Audience(world.table, row_indices([row]))
