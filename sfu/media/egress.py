@@ -94,7 +94,7 @@ class Egress:
     """The output matrix. After each step of `build` its first rows are plain packets ready for SRTP."""
 
     def __init__(
-        self, pool: PacketPool, table: FanoutTable, ports: PortTable, drops: Counter[str], max_rows: int = 1024
+        self, pool: PacketPool, table: FanoutTable, ports: PortTable, drops: Counter[str], max_rows: int = 256
     ) -> None:
         """`max_rows` packets are built at a time; larger batches come in several steps. `drops` counts by reason."""
         self.max_rows = max_rows
