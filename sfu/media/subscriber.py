@@ -28,7 +28,6 @@ from .consumer import Consumer
 from .egress import Retransmission
 from .ports import PortTable
 from .producer import Producer
-from .transport_feedback import SentStatistics
 
 REPORT_INTERVAL: Final = 1.0
 EAGER_INTERVAL: Final = 0.1
@@ -61,9 +60,9 @@ class Subscriber:
         for and was given: `nack_received` (packets), `rtx_sent`, `pli_received` (or FIR)."""
         self.port = port
         self.consumers: dict[str, Consumer] = {}
-        self.sent = SentStatistics(ports, port)
         self.remb_bps: int | None = None
         """Last maximum that the peer asked for."""
+        self._ports = ports
         self._drops = drops
         self._repairs = Counter[str]() if repairs is None else repairs
         self._by_ssrc: dict[int, Consumer] = {}
@@ -132,7 +131,10 @@ class Subscriber:
         if reports.status_count:
             _, base_seq, status_count, received, newest_index, _ = reports
             self._note_feedback(base_seq, status_count, received, newest_index, now)
-        return [again for ssrc, seqs in reports.nacks for again in self._answer(ssrc, seqs, now)]
+        retransmissions: list[Retransmission] = []
+        for ssrc, seqs in reports.nacks:
+            retransmissions += self._answer(ssrc, seqs, now)
+        return retransmissions
 
     def _answer(self, ssrc: int, seqs: Sequence[int], now: float) -> list[Retransmission]:
         consumer = self._find(ssrc)
@@ -144,7 +146,7 @@ class Subscriber:
         return answers
 
     def _note_feedback(self, base_seq: int, status_count: int, received: int, newest_index: int, now: float) -> None:
-        if not self.sent.note_feedback(base_seq, status_count, received, newest_index, now):
+        if not self._ports.note_feedback(self.port, base_seq, status_count, received, newest_index, now):
             self._drops[FEEDBACK_NOT_SENT] += 1
 
     def _note_report(self, block: ReportBlock, now: float) -> None:

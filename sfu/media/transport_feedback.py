@@ -1,5 +1,5 @@
-"""Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01): given to publishers, read from
-subscribers."""
+"""Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01) that publishers are given. (What
+subscribers give is noted in `ports.py`.)"""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ from typing import Final
 from sfu.rtp.seq import Unwrapper
 from sfu.rtp.twcc import TwccFeedback, build_feedback
 
-from .ports import SENT_HISTORY, PortTable
-
 INTERVAL: Final = 0.1
 """Seconds between feedback packets; half of it while more than BUSY packets come in that time."""
 BUSY: Final = 50
 MAX_PENDING: Final = 2048
-
-_GAIN: Final = 0.1
 
 
 class ArrivalRecorder:
@@ -65,32 +61,3 @@ class ArrivalRecorder:
             self._next_unreported = newer[-1][0] + 1
         self._feedback_count = self._feedback_count + len(feedbacks) & 0xFF
         return feedbacks
-
-
-class SentStatistics:
-    """Loss and round trip of one receiving transport, from its transport-cc feedback."""
-
-    def __init__(self, ports: PortTable, port: int) -> None:
-        self._ports = ports
-        self._port = port
-        self.acknowledged = 0
-        self.lost = 0
-        self.fraction_lost = 0.0
-        """0-1, smoothed over feedback packets."""
-        self.rtt: float | None = None
-        """Seconds from sending to feedback, smoothed; contains the receiver's feedback interval."""
-
-    def note_feedback(self, base_seq: int, status_count: int, received: int, newest_index: int, now: float) -> bool:
-        """Take what a `TwccReport` tells. False when it is about packets that were never sent, or too long
-        ago: then it is ignored."""
-        next_seq = self._ports.next_of(self._port)
-        first = next_seq + ((base_seq - next_seq + 0x8000) & 0xFFFF) - 0x8000
-        if first + status_count > next_seq or first < 0 or first < next_seq - SENT_HISTORY:
-            return False
-        self.acknowledged += received
-        self.lost += status_count - received
-        self.fraction_lost += _GAIN * (1 - received / status_count - self.fraction_lost)
-        if received:
-            sample = self._ports.age(self._port, first + newest_index, now)
-            self.rtt = sample if self.rtt is None else self.rtt + _GAIN * (sample - self.rtt)
-        return True

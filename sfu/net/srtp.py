@@ -38,6 +38,7 @@ _RECEIVE_WINDOW: Final = 1024
 """Packets: a second of video that a publisher repairs without RTX."""
 
 _protect: Final = lib.srtp_protect
+_unprotect_rtcp: Final = lib.srtp_unprotect_rtcp
 
 _UNPROTECT_REASONS: Final = {7: "srtp_auth", 9: "srtp_replay", 10: "srtp_replay"}
 """srtp_err_status_auth_fail, _replay_fail, _replay_old."""
@@ -160,7 +161,8 @@ class SrtpInbound:
 
     def __init__(self, keys: SrtpKeys) -> None:
         """`ValueError` when the keys do not fit the profile."""
-        self._handle: CData = _session(keys.profile, keys.receive, lib.ssrc_any_inbound, _RECEIVE_WINDOW)
+        self.handle: CData = _session(keys.profile, keys.receive, lib.ssrc_any_inbound, _RECEIVE_WINDOW)
+        """For `unprotect_rtcp_rows`."""
 
     def unprotect(self, pointers: RowPointers, row: int) -> str | None:
         """Decrypt an RTP packet in place; `pointers.lengths[row]` is read and written.
@@ -168,15 +170,24 @@ class SrtpInbound:
         None when it is good, or why it has to be dropped: `srtp_auth`, `srtp_replay` (a duplicate, or more than 1,023
         behind the newest), `srtp_malformed`.
         """
-        code = lib.srtp_unprotect(self._handle, pointers.rows[row], pointers.length_pointers[row])
+        code = lib.srtp_unprotect(self.handle, pointers.rows[row], pointers.length_pointers[row])
         return _UNPROTECT_REASONS.get(code, "srtp_malformed") if code else None
 
     def unprotect_rtcp(self, pointers: RowPointers, row: int) -> str | None:
         """The same for RTCP."""
-        code = lib.srtp_unprotect_rtcp(self._handle, pointers.rows[row], pointers.length_pointers[row])
-        return _UNPROTECT_REASONS.get(code, "srtp_malformed") if code else None
+        return unprotect_rtcp_rows(pointers, [row], [self.handle])[0]
 
     def remove_stream(self, ssrc: int) -> None:
         """Forget an SSRC. A peer that invents SSRCs makes libsrtp remember each, so remove those that nothing
         expects."""
-        lib.srtp_remove_stream(self._handle, htonl(ssrc))
+        lib.srtp_remove_stream(self.handle, htonl(ssrc))
+
+
+def unprotect_rtcp_rows(pointers: RowPointers, rows: Sequence[int], handles: Sequence[CData]) -> list[str | None]:
+    """Decrypt the RTCP packet of row `rows[i]` in place with `handles[i]`, a `SrtpInbound.handle`, for every i.
+
+    `pointers.lengths` is read and written. Returns of each None or the reason, as `SrtpInbound.unprotect` does.
+    """
+    packets, lengths = pointers.rows, pointers.length_pointers
+    codes = map(_unprotect_rtcp, handles, [packets[row] for row in rows], [lengths[row] for row in rows])
+    return [_UNPROTECT_REASONS.get(code, "srtp_malformed") if code else None for code in codes]

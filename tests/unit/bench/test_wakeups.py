@@ -78,11 +78,22 @@ async def test_reports_and_checks_are_taken(rig: Rig) -> None:
         assert subscriber is not None
         (consumer,) = subscriber.consumers.values()
         if rig.shape.report in ("twcc", "both"):
-            assert subscriber.sent.acknowledged == 20
+            assert rig.engine._ports.acknowledged[subscriber.port] == 20
         if rig.shape.report in ("rr", "both"):
             assert consumer.jitter_ticks == 7
         if rig.shape.report == "nack":
             assert consumer.retransmitted == 1
+
+
+@pytest.mark.parametrize("rig", [shape for shape in REPORTS if shape.report == "twcc"], ids=str, indirect=True)
+async def test_two_reports_of_one_subscriber_in_one_wake_up_are_both_taken(rig: Rig) -> None:
+    rig.prepare()
+    rig._report()
+    rig._wake_up()
+    assert not rig.engine._drops
+    for peer in rig._subscribers[: rig.shape.feedback]:
+        assert peer.transport.subscriber is not None
+        assert rig.engine._ports.acknowledged[peer.transport.subscriber.port] == 40
 
 
 @pytest.mark.parametrize(

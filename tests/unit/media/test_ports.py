@@ -1,4 +1,8 @@
+import math
+from typing import Any
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,3 +63,72 @@ def test_ports_keep_what_they_know_when_the_table_grows():
     assert ports.age(allocated[7], 0, 1.5) == 0.5
     assert ports.take_few([allocated[7]], 1, 2.0) == [1]
     assert ports.take_few([more], 1, 2.0) == [0]
+
+
+SENT_AT = 5.0
+
+
+def sent(packets: int) -> PortTable:
+    ports = PortTable()
+    ports.take_few([0], packets, SENT_AT)
+    return ports
+
+
+def told(ports: PortTable, port: int) -> tuple[Any, ...]:
+    rtt = float(ports.rtt[port])
+    fraction = round(float(ports.fraction_lost[port]), 12)
+    return int(ports.acknowledged[port]), int(ports.lost[port]), fraction, None if math.isnan(rtt) else round(rtt, 9)
+
+
+def test_loss_and_round_trip_are_read_from_feedback():
+    ports = sent(100)
+    assert ports.note_feedback(0, 90, 10, 9, 9, SENT_AT + 0.08)
+    assert told(ports, 0) == (9, 1, pytest.approx(0.01), pytest.approx(0.08))
+
+
+@pytest.mark.parametrize(
+    ("packets", "first", "count"), [(5, 5, 1), (5, 65535, 1), (5, 1, 7), (SENT_HISTORY + 10, 3, 1)]
+)
+def test_feedback_about_what_was_never_sent_or_is_forgotten_is_ignored(packets, first, count):
+    ports = sent(packets)
+    assert not ports.note_feedback(0, first, count, count, count - 1, SENT_AT + 0.1)
+    column = np.array([0])
+    assert ports.note_complete_feedback(column, column + first, column + count, SENT_AT + 0.1) == 1
+    assert told(ports, 0) == (0, 0, 0, None)
+
+
+def test_who_gets_a_port_again_begins_with_nothing():
+    ports = PortTable()
+    port = ports.allocate()
+    ports.take_few([port], 3, SENT_AT)
+    assert ports.note_feedback(port, 0, 3, 2, 1, SENT_AT + 0.5)
+    ports.release(port)
+    assert ports.allocate() == port
+    assert told(ports, port) == (0, 0, 0, None)
+
+
+feedback = st.lists(
+    st.lists(st.tuples(st.integers(-40, 10), st.integers(1, 30)), min_size=3, max_size=3), min_size=1, max_size=5
+)
+
+
+@given(st.lists(st.sampled_from([0, 31, 65530, 65536, 140000]), min_size=3, max_size=3), feedback)
+def test_feedback_is_the_same_read_by_columns(starts, rounds):
+    """Of three ports, in several rounds; some of it is about what was never sent."""
+    scalar, columns = PortTable(), PortTable()
+    for ports in (scalar, columns):
+        ports.next_transport_seq[:3] = starts
+        for port in range(3):
+            ports.take_few([port], 40, SENT_AT + port)
+    now = SENT_AT + 5
+    for each in rounds:
+        now += 0.1
+        bases = [(start + 40 + back) & 0xFFFF for start, (back, _) in zip(starts, each, strict=True)]
+        counts = [count for _, count in each]
+        noted = [
+            scalar.note_feedback(port, base, count, count, count - 1, now)
+            for port, (base, count) in enumerate(zip(bases, counts, strict=True))
+        ]
+        ignored = columns.note_complete_feedback(np.arange(3), np.array(bases), np.array(counts), now)
+        assert ignored == noted.count(False)
+        assert [told(columns, port) for port in range(3)] == [told(scalar, port) for port in range(3)]

@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfu.media.ports import SENT_HISTORY, PortTable
-from sfu.media.transport_feedback import BUSY, INTERVAL, MAX_PENDING, ArrivalRecorder, SentStatistics
+from sfu.media.transport_feedback import BUSY, INTERVAL, MAX_PENDING, ArrivalRecorder
 from sfu.rtp.rtcp import TwccReport, parse_compound
-from sfu.rtp.twcc import TwccFeedback, build_feedback
+from sfu.rtp.twcc import TwccFeedback
 
 STARTS = (0, 1, 32767, 32768, 65534, 65535)
 
@@ -84,38 +83,3 @@ def test_memory_is_bounded():
         recorder.note(seq & 0xFFFF, 1.0)
     reported = sum(len(feedback.arrivals) for feedback in recorder.poll(2, 2.0))
     assert reported == MAX_PENDING
-
-
-def statistics(sent: int, at: float = 5.0) -> SentStatistics:
-    ports = PortTable()
-    ports.take_few([0], sent, at)
-    return SentStatistics(ports, 0)
-
-
-def note(stats: SentStatistics, feedback: TwccFeedback, now: float) -> bool:
-    report = as_report(feedback)
-    return stats.note_feedback(report.base_seq, report.status_count, report.received, report.newest_index, now)
-
-
-def test_loss_and_round_trip_are_read_from_feedback():
-    stats = statistics(100)
-    (feedback,) = build_feedback(1, 2, 0, [(seq, 1000) for seq in range(90, 100) if seq != 95])
-    assert note(stats, feedback, 5.08)
-    assert (stats.acknowledged, stats.lost) == (9, 1)
-    assert stats.rtt == pytest.approx(0.08)
-    assert 0 < stats.fraction_lost < 0.1
-
-
-@pytest.mark.parametrize("seqs", [[5], [65535], [1, 2, 3, 4, 5, 6, 7]])
-def test_feedback_about_what_was_never_sent_is_ignored(seqs):
-    stats = statistics(5)
-    (feedback,) = build_feedback(1, 2, 0, [(seq, 1000) for seq in seqs])
-    assert not note(stats, feedback, 5.1)
-    assert stats.acknowledged == 0
-    assert stats.rtt is None
-
-
-def test_feedback_about_what_is_forgotten_is_ignored():
-    stats = statistics(SENT_HISTORY + 10)
-    (feedback,) = build_feedback(1, 2, 0, [(3, 1000)])
-    assert not note(stats, feedback, 5.1)
