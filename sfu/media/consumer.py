@@ -9,7 +9,7 @@ from typing import Final
 
 from sfu.rtp.ntp import ntp_middle, seconds_from_dlsr
 from sfu.rtp.parameters import ConsumerParameters
-from sfu.rtp.rtcp import ReportBlock, SenderReport
+from sfu.rtp.rtcp import ReportBlock, SourceDescription, pack_sender_report
 
 from .egress import Retransmission
 from .producer import RED_MIME_TYPE, Producer
@@ -48,7 +48,6 @@ class Consumer:
         self.id = parameters.consumer_id
         self.parameters = parameters
         self.producer = producer
-        self.cname = parameters.cname.encode()[:_MAX_CNAME_LEN].decode(errors="ignore")
         self.port = port
         self.paused = False
         """By its viewer."""
@@ -58,6 +57,9 @@ class Consumer:
         self.jitter_ticks = 0
         self.rtt: float | None = None
         """Seconds, smoothed; None before the first report block that allows it."""
+        self.reported_at = -math.inf
+        """When the subscriber was last told about the stream's clock; -inf before the first time: until then it cannot
+        synchronise."""
         self.nacked = 0
         self.retransmitted = 0
         self.keyframe_requests = 0
@@ -76,6 +78,8 @@ class Consumer:
         """Outgoing timestamp and arrival of the newest packet of a stream that was left."""
         self._limiter = RetransmissionLimiter()
         self._sent_reports: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED_REPORTS)
+        cname = parameters.cname.encode()[:_MAX_CNAME_LEN].decode(errors="ignore")
+        self._description = SourceDescription.for_cname(parameters.ssrc, cname).to_bytes()
         producer.consumers.append(self)
 
     def start(self, payload_types: Iterable[int], now: float) -> None:
@@ -179,6 +183,7 @@ class Consumer:
             ticks = max(1, round((now - last_arrival) * clock_rate))
             self._timestamp_offset = (last_timestamp + ticks - timestamp) & 0xFFFFFFFF
             self._map.clear()
+            self.reported_at = -math.inf
         self._timed_stream_id = stream.id
 
     def answer_nack(self, seqs: Sequence[int], now: float, refusals: Counter[str]) -> list[Retransmission]:
@@ -217,30 +222,26 @@ class Consumer:
             slot, stream.id, ext_seq, self.port, rtx_ssrc, rtx_type, rtx_seq, seq, self._timestamp_offset
         )
 
-    def sender_report(self, now: float) -> SenderReport | None:
-        """The publisher's last SR, carried on to `now` by its own clock, so that all sources of one publisher keep
-        their relation exactly. None while nothing is sent or the publisher has not reported yet."""
+    def sender_report(self, now: float) -> bytes | None:
+        """A compound of SR and SDES: the publisher's last SR, carried on to `now` by its own clock, so that all sources
+        of one publisher keep their relation exactly. None while nothing is sent or the publisher has not reported
+        yet."""
         stream = self._stream
-        if stream is None or not self._map.is_open or stream.reception.sender_report is None:
+        if stream is None or not self._map.is_open:
             return None
         source = stream.reception.sender_report
+        if source is None:
+            return None
         elapsed = max(now - source.arrival, 0.0)
         ntp = (source.ntp + round(elapsed * (1 << 32))) & 0xFFFFFFFFFFFFFFFF
         timestamp = source.rtp_timestamp + round(elapsed * stream.clock_rate) + self._timestamp_offset
         self._sent_reports.append((ntp_middle(ntp), now))
-        table = self.producer.table
+        self.reported_at = now
         stream.active.settle()
-        return SenderReport(
-            ssrc=self.parameters.ssrc,
-            ntp=ntp,
-            rtp_timestamp=timestamp & 0xFFFFFFFF,
-            packet_count=int(table.packets[self._row]) & 0xFFFFFFFF,
-            octet_count=int(table.octets[self._row]) & 0xFFFFFFFF,
-        )
-
-    def report_age(self, now: float) -> float:
-        """Seconds since the last SR, inf before the first: until then the subscriber cannot synchronise."""
-        return now - self._sent_reports[-1][1] if self._sent_reports else math.inf
+        table, row = self.producer.table, self._row
+        packets, octets = table.packets.item(row) & 0xFFFFFFFF, table.octets.item(row) & 0xFFFFFFFF
+        report = pack_sender_report(self.parameters.ssrc, ntp, timestamp & 0xFFFFFFFF, packets, octets)
+        return report + self._description
 
     def note_report(self, block: ReportBlock, now: float) -> None:
         """A report block of the subscriber about this consumer."""
