@@ -53,6 +53,8 @@ class Consumer:
         """By its viewer."""
         self.started = False
         self.closed = False
+        self.sends = False
+        """Whether packets are forwarded right now; False also while it waits for a keyframe."""
         self.lost = 0
         self.jitter_ticks = 0
         self.rtt: float | None = None
@@ -63,6 +65,7 @@ class Consumer:
         self.nacked = 0
         self.retransmitted = 0
         self.keyframe_requests = 0
+        self._ssrc = parameters.ssrc
         self._row = producer.table.add(parameters.ssrc, port, ())
         self._rtx_types: dict[int, int] = {}
         self._takes_red = False
@@ -99,7 +102,7 @@ class Consumer:
         accepts[self._row, [codec.payload_type for codec in codecs]] = True
         self._takes_red = any(codec.mime_type == RED_MIME_TYPE for codec in codecs)
         self.started = True
-        if self._stream is not None and self._map.is_open:
+        if self._stream is not None and self.sends:
             self._stream.active.activate(self._row, self.port, takes_red=self._takes_red)
         self._update(now)
 
@@ -127,11 +130,6 @@ class Consumer:
         return self._stream is not None
 
     @property
-    def sends(self) -> bool:
-        """Whether packets are forwarded right now; False also while it waits for a keyframe."""
-        return self._map.is_open
-
-    @property
     def wanted(self) -> bool:
         """Whether packets are forwarded, or will be from the next keyframe on."""
         return self._stream is not None
@@ -152,7 +150,8 @@ class Consumer:
         stream.active.deactivate(self._row)
         if self in stream.waiting:
             stream.waiting.remove(self)
-        if self._map.is_open:
+        if self.sends:
+            self.sends = False
             self._map.end(stream.highest_ext_seq)
             self._last_timing = (stream.newest_timestamp + self._timestamp_offset, stream.newest_arrival)
         self._stream = None
@@ -169,6 +168,7 @@ class Consumer:
         table = self.producer.table
         self._continue_timeline(stream, timestamp, now)
         table.seq_offset[self._row] = self._map.begin(ext_seq)
+        self.sends = True
         table.first_ext_seq[self._row] = ext_seq
         table.timestamp_offset[self._row] = self._timestamp_offset
         stream.active.activate(self._row, self.port, takes_red=self._takes_red)
@@ -227,21 +227,20 @@ class Consumer:
         of one publisher keep their relation exactly. None while nothing is sent or the publisher has not reported
         yet."""
         stream = self._stream
-        if stream is None or not self._map.is_open:
+        if stream is None or not self.sends:
             return None
         source = stream.reception.sender_report
         if source is None:
             return None
-        elapsed = max(now - source.arrival, 0.0)
-        ntp = (source.ntp + round(elapsed * (1 << 32))) & 0xFFFFFFFFFFFFFFFF
-        timestamp = source.rtp_timestamp + round(elapsed * stream.clock_rate) + self._timestamp_offset
+        if source.now != now:
+            source.carry_on(now, stream.clock_rate)
+            stream.active.settle()
+        ntp, timestamp = source.ntp_now, source.rtp_timestamp_now + self._timestamp_offset
         self._sent_reports.append((ntp_middle(ntp), now))
         self.reported_at = now
-        stream.active.settle()
         table, row = self.producer.table, self._row
         packets, octets = table.packets.item(row) & 0xFFFFFFFF, table.octets.item(row) & 0xFFFFFFFF
-        report = pack_sender_report(self.parameters.ssrc, ntp, timestamp & 0xFFFFFFFF, packets, octets)
-        return report + self._description
+        return pack_sender_report(self._ssrc, ntp, timestamp & 0xFFFFFFFF, packets, octets) + self._description
 
     def note_report(self, block: ReportBlock, now: float) -> None:
         """A report block of the subscriber about this consumer."""
