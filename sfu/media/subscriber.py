@@ -189,8 +189,12 @@ class Subscriber:
             self._next_report = now + REPORT_INTERVAL if sending else math.inf
         return join_compounds(reports)
 
+    def lacks_report(self, consumer: Consumer) -> bool:
+        """Whether a consumer that sends has had no report yet, or none is going to follow."""
+        return consumer.reported_at == -math.inf or self._next_report == math.inf
+
     def wake(self, now: float) -> None:
-        """A consumer may have begun to send, or a publisher has reported, without which there is nothing to pass on."""
+        """A consumer may have begun to send, or its publisher has sent the report that it lacked."""
         self._next_report = min(self._next_report, now + EAGER_INTERVAL)
 
 
