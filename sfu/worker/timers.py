@@ -13,7 +13,7 @@ from typing import Final
 logger = logging.getLogger(__name__)
 
 TimerCallback = Callable[[float], float | None]
-"""Called with `now`; returns when it wants to be called again (same clock), or None for never."""
+"""Called with `now`; returns when it wants to be called again (same clock), or None or inf for never."""
 
 AT_ONCE_S: Final = 0.002
 """How long callbacks may run one after the other. Eight hundred subscribers whose reports are due at once must not
@@ -30,23 +30,24 @@ class Timer:
     def __init__(self, timers: Timers, callback: TimerCallback) -> None:
         self._timers = timers
         self._callback: TimerCallback | None = callback
-        self.due: float | None = None
+        self.due = inf
 
     def not_later_than(self, when: float) -> None:
-        """Make sure that the callback runs at `when` or before. Costs one comparison when it does already."""
-        if self._callback is not None and (self.due is None or when < self.due):
+        """Make sure that the callback runs at `when` (inf: never) or before. Costs one comparison when it does
+        already."""
+        if when < self.due and self._callback is not None:
             self.due = when
             self._timers._push(when, self)
 
     def cancel(self) -> None:
         self._callback = None
-        self.due = None
+        self.due = inf
 
     def _run(self, now: float) -> None:
         callback = self._callback
         if callback is None:
             return
-        self.due = None
+        self.due = inf
         try:
             due = callback(now)
         except Exception:

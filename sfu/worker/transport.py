@@ -122,15 +122,15 @@ class Transport(Endpoint):
 
     def schedule(self) -> None:
         """Look again at what is due, after something touched the publishing or receiving half."""
-        if self.srtp_out is None:
-            return
-        due = inf
-        if self.publisher is not None:
-            due = self.publisher.next_due()
-        if self.subscriber is not None:
-            due = min(due, self.subscriber.next_due())
-        if due != inf:
-            self._timer.not_later_than(due)
+        if self.srtp_out is not None:
+            self._timer.not_later_than(self._next_due())
+
+    def _next_due(self) -> float:
+        publisher, subscriber = self.publisher, self.subscriber
+        due = inf if publisher is None else publisher.next_due()
+        if subscriber is not None and (report := subscriber.next_due()) < due:
+            return report
+        return due
 
     def consent_expired(self) -> None:
         if self.state == "connected":
@@ -179,12 +179,14 @@ class Transport(Endpoint):
     def _send(self, data: bytes) -> None:
         self._plumbing.mux.send(self, data)
 
-    def _poll(self, now: float) -> None:
-        for half in (self.publisher, self.subscriber):
-            if half is not None:
-                for compound in half.poll(now):
-                    self.send_rtcp(compound)
-        self.schedule()
+    def _poll(self, now: float) -> float:
+        if self.publisher is not None:
+            for compound in self.publisher.poll(now):
+                self.send_rtcp(compound)
+        if self.subscriber is not None:
+            for compound in self.subscriber.poll(now):
+                self.send_rtcp(compound)
+        return self._next_due()
 
 
 def random_ssrc() -> int:
