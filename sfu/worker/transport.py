@@ -7,8 +7,8 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
-from typing import Protocol
+from math import ceil, inf
+from typing import Final, Protocol
 
 from sfu.media.pool import PacketPool
 from sfu.media.ports import PortTable
@@ -21,6 +21,10 @@ from sfu.net.srtp import SrtpInbound, SrtpOutbound
 
 from .messages import MediaError, RemoteTransportParameters, TransportState
 from .timers import Timers
+
+REPORTS_TOGETHER_S: Final = 1 / 16
+"""Reports to subscribers leave at multiples of this: the timer that wakes the worker costs more than a report, and so
+it is for many of them. A power of two, so that a time is never rounded to before itself."""
 
 MAX_RTCP_SENDERS = 64
 """A peer speaks of itself under one SSRC for each source it sends and one for its reports."""
@@ -129,7 +133,7 @@ class Transport(Endpoint):
         publisher, subscriber = self.publisher, self.subscriber
         due = inf if publisher is None else publisher.next_due()
         if subscriber is not None and (report := subscriber.next_due()) < due:
-            return report
+            return min(due, ceil(report / REPORTS_TOGETHER_S) * REPORTS_TOGETHER_S)
         return due
 
     def consent_expired(self) -> None:
