@@ -9,25 +9,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hmac
+import math
 import os
 import random
-import socket
 import statistics
 import struct
 import sys
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
-from sfu.net import stun
-from sfu.net.address import address_key
-from sfu.net.mux import Path
-from sfu.net.srtp import RowPointers, SrtpInbound, SrtpKeys, SrtpOutbound, protect_rows
+from sfu.net.srtp import RowPointers, protect_rows
 from sfu.rtp.canonical import EXTENSION_IDS, TRANSPORT_CC_URI
 from sfu.rtp.nack import Nack
 from sfu.rtp.parameters import (
@@ -38,13 +33,13 @@ from sfu.rtp.parameters import (
     ReceivedCodec,
     ReceivedHeaderExtension,
 )
-from sfu.rtp.rtcp import ReceiverReport, ReportBlock, serialise_compound
+from sfu.rtp.rtcp import ReceiverReport, ReportBlock, SenderReport, serialise_compound
 from sfu.rtp.twcc import build_feedback
 from sfu.worker.engine import MAX_BATCH, Engine
 from sfu.worker.messages import WorkerConfig
-from sfu.worker.transport import Transport
 
 from .cores import pin, usable
+from .stand_ins import Clock, Peer
 
 _VIDEO: Final = Codec(
     mime_type="video/vp8", payload_type=96, clock_rate=90_000, feedback=("nack", "transport-cc"), rtx_payload_type=97
@@ -56,6 +51,10 @@ _VIDEO_LEN: Final = 1100
 _COLD_BYTES: Final = 48 << 20
 _FEEDBACK_PACKETS: Final = 20
 _WARM_UP: Final = 20
+_REPORTS_AFTER_S: Final = 1.05
+"""Each subscriber has reports once a second."""
+_PAUSES_S: Final = 0.02
+"""In which the timers may let media go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,8 @@ class Shape:
     report: str = ""
     checks: int = 0
     """Consent checks."""
+    due: bool = False
+    """The wake-up is the timer's: every subscriber has a report due, after packets have come."""
     repeats: int = 400
 
 
@@ -99,65 +100,15 @@ SHAPES: Final = (
     Shape("20 NACKs", subscribers=20, feedback=20, report="nack", packets=1, video=True),
     Shape("1 consent check", subscribers=1, checks=1),
     Shape("20 consent checks", subscribers=20, checks=20),
+    Shape("1 sender report, heard by 500", subscribers=500, report="sr", repeats=60),
+    Shape("500 subscribers' reports due", subscribers=500, packets=1, due=True, repeats=60),
+    Shape("20 subscribers' of 20 reports due", publishers=20, subscribers=20, packets=1, due=True, repeats=100),
 )
-
-
-class _Peer:
-    """The other side of a transport: a socket, and the keys that answer the server's."""
-
-    def __init__(self, transport: Transport, server: tuple[str, int]) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.socket.setblocking(False)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.transport = transport
-        self.server = server
-        self.key = os.urandom(28)
-        self.outbound = SrtpOutbound(SrtpKeys("AEAD_AES_128_GCM", self.key, self.key))
-
-    def open(self, engine: Engine) -> None:
-        """What ICE and DTLS would have done."""
-        keys = SrtpKeys("AEAD_AES_128_GCM", self.key, self.key)
-        transport = self.transport
-        address = self.socket.getsockname()
-        request = stun.parse_binding_request(self.check())
-        assert request is not None
-        path = Path(0, address_key(*address))
-        transport.ice.handle_check(request, path, address, time.monotonic())
-        engine._mux._learn(transport, path)
-        engine._mux._point(transport)
-        transport.srtp_in, transport.srtp_out = SrtpInbound(keys), SrtpOutbound(keys)
-        transport._set_state("connected")
-        if transport.subscriber is not None:
-            engine._destinations.bind(transport.subscriber.port, transport)
-
-    def check(self) -> bytes:
-        """A signed connectivity check, as browsers send them."""
-        username = f"{self.transport.ice.ufrag}:peer".encode()
-        padded = username + bytes(-len(username) % 4)
-        attributes = struct.pack("!HH", 0x0006, len(username)) + padded
-        attributes += struct.pack("!HHI", 0x0024, 4, 1853824767) + struct.pack("!HHQ", 0x802A, 8, 7)
-        attributes += struct.pack("!HH", 0x0025, 0)
-        head = struct.pack("!HHI12s", 1, len(attributes) + 24, 0x2112A442, os.urandom(12))
-        signature = hmac.digest(self.transport.ice.pwd.encode(), head + attributes, "sha1")
-        attributes += struct.pack("!HH", 0x0008, 20) + signature
-        message = head[:2] + struct.pack("!H", len(attributes) + 8) + head[4:] + attributes
-        return message + struct.pack("!HHI", 0x8028, 4, zlib.crc32(message) ^ 0x5354554E)
-
-    def send(self, datagram: bytes) -> None:
-        self.socket.sendto(datagram, self.server)
-
-    def drain(self) -> None:
-        while True:
-            try:
-                self.socket.recv(2048)
-            except BlockingIOError:
-                return
 
 
 @dataclass(slots=True)
 class _Publisher:
-    peer: _Peer
+    peer: Peer
     ssrc: int
     seq: int = 0
     transport_seq: int = 0
@@ -180,10 +131,19 @@ class Rig:
         self._publishers = [self._add_publisher(number) for number in range(shape.publishers)]
         self._subscribers = [self._add_subscriber(number) for number in range(shape.subscribers)]
         self._reports = 0
-        self._consent = 0
         if shape.packets:
             self._publish(first=True)
             self._wake_up()
+        if shape.due:
+            self._report_sent()
+            self._wake_up()
+        self._clock = Clock(self._loop.time())
+        timers = self.engine._plumbing.timers
+        if timers._handle is not None:
+            timers._handle.cancel()
+        timers._loop = self._clock  # type: ignore[assignment]
+        timers._armed_for = math.inf
+        timers._arm()
 
     def close(self) -> None:
         self._loop.add_reader(self._socket.fileno(), lambda: None)
@@ -194,9 +154,9 @@ class Rig:
     def _request(self, method: str, **params: Any) -> Any:
         return self.engine.handle(method, params)
 
-    def _connect(self, transport_id: str) -> _Peer:
+    def _connect(self, transport_id: str) -> Peer:
         transport = self.engine._rooms["room"].transports[transport_id]
-        return _Peer(transport, ("127.0.0.1", self.engine.port))
+        return Peer(transport, ("127.0.0.1", self.engine.port))
 
     def _add_publisher(self, number: int) -> _Publisher:
         name = f"p{number}"
@@ -228,7 +188,7 @@ class Rig:
         peer.open(self.engine)
         return _Publisher(peer, 1000 + number)
 
-    def _add_subscriber(self, number: int) -> _Peer:
+    def _add_subscriber(self, number: int) -> Peer:
         name = f"s{number}"
         self._request("create_transport", room_id="room", transport_id=name)
         consumers = [f"{name}-{publisher}" for publisher in range(self.shape.publishers)]
@@ -275,6 +235,12 @@ class Rig:
         assert protect_rows(self._pointers, 0, [publisher.peer.outbound.handle]) == []
         publisher.peer.send(self._matrix[0, : int(self._pointers.lengths[0])].tobytes())
 
+    def _report_sent(self) -> None:
+        """Publishers tell what they have sent."""
+        for publisher in self._publishers:
+            report = SenderReport(publisher.ssrc, time.time_ns(), publisher.seq * 960, publisher.seq, 0)
+            publisher.peer.send(publisher.peer.outbound.protect_rtcp(report.to_bytes()))
+
     def _report(self) -> None:
         self._reports += 1
         for peer in self._subscribers[: self.shape.feedback]:
@@ -305,13 +271,24 @@ class Rig:
 
     def prepare(self) -> None:
         """Let the datagrams of the next wake-up arrive."""
-        if self.shape.report != "nack":
-            self._publish()
-        else:
-            self._publish()
+        self._publish()
+        if self.shape.report == "nack" or self.shape.due:
             self._wake_up()
-        self._report() if self.shape.feedback else None
+        if self.shape.report == "sr":
+            self._report_sent()
+        if self.shape.feedback:
+            self._report()
         self._check()
+
+    def wake_up(self) -> float:
+        """Seconds of CPU that it takes to deal with what was prepared."""
+        if not self.shape.due:
+            return self._wake_up()
+        for peer in self._subscribers:
+            peer.drain()
+        begun = time.thread_time()
+        self._clock.jump(_REPORTS_AFTER_S, _PAUSES_S)
+        return time.thread_time() - begun
 
     def _wake_up(self) -> float:
         reader = self.engine._readers[0]
@@ -329,7 +306,7 @@ class Rig:
         for number in range(self.shape.repeats + _WARM_UP):
             self.prepare()
             between()
-            seconds = self._wake_up()
+            seconds = self.wake_up()
             if number >= _WARM_UP:
                 taken.append(seconds)
             for peer in self._subscribers:

@@ -40,5 +40,5 @@ Timers:
     `poll` returns compounds to be sent as SRTCP. Ask again after each wake-up or command that touched them: received
     packets, `request_keyframe`, a consumer that starts or resumes or a producer that resumes (its publisher may become
     due at once, for a keyframe), a consumer added. `subscriber.wake(now)` when a consumer may have begun to send,
-    and when its publisher has sent a sender report.
+    and when its publisher has sent a sender report that it lacks (`subscriber.lacks_report(consumer)`).
 """

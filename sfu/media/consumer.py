@@ -9,7 +9,7 @@ from typing import Final
 
 from sfu.rtp.ntp import ntp_middle, seconds_from_dlsr
 from sfu.rtp.parameters import ConsumerParameters
-from sfu.rtp.rtcp import ReportBlock, SenderReport
+from sfu.rtp.rtcp import ReportBlock, SourceDescription, pack_sender_report
 
 from .egress import Retransmission
 from .producer import RED_MIME_TYPE, Producer
@@ -48,19 +48,24 @@ class Consumer:
         self.id = parameters.consumer_id
         self.parameters = parameters
         self.producer = producer
-        self.cname = parameters.cname.encode()[:_MAX_CNAME_LEN].decode(errors="ignore")
         self.port = port
         self.paused = False
         """By its viewer."""
         self.started = False
         self.closed = False
+        self.sends = False
+        """Whether packets are forwarded right now; False also while it waits for a keyframe."""
         self.lost = 0
         self.jitter_ticks = 0
         self.rtt: float | None = None
         """Seconds, smoothed; None before the first report block that allows it."""
+        self.reported_at = -math.inf
+        """When the subscriber was last told about the stream's clock; -inf before the first time: until then it cannot
+        synchronise."""
         self.nacked = 0
         self.retransmitted = 0
         self.keyframe_requests = 0
+        self._ssrc = parameters.ssrc
         self._row = producer.table.add(parameters.ssrc, port, ())
         self._rtx_types: dict[int, int] = {}
         self._takes_red = False
@@ -76,6 +81,8 @@ class Consumer:
         """Outgoing timestamp and arrival of the newest packet of a stream that was left."""
         self._limiter = RetransmissionLimiter()
         self._sent_reports: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED_REPORTS)
+        cname = parameters.cname.encode()[:_MAX_CNAME_LEN].decode(errors="ignore")
+        self._description = SourceDescription.for_cname(parameters.ssrc, cname).to_bytes()
         producer.consumers.append(self)
 
     def start(self, payload_types: Iterable[int], now: float) -> None:
@@ -95,7 +102,7 @@ class Consumer:
         accepts[self._row, [codec.payload_type for codec in codecs]] = True
         self._takes_red = any(codec.mime_type == RED_MIME_TYPE for codec in codecs)
         self.started = True
-        if self._stream is not None and self._map.is_open:
+        if self._stream is not None and self.sends:
             self._stream.active.activate(self._row, self.port, takes_red=self._takes_red)
         self._update(now)
 
@@ -123,11 +130,6 @@ class Consumer:
         return self._stream is not None
 
     @property
-    def sends(self) -> bool:
-        """Whether packets are forwarded right now; False also while it waits for a keyframe."""
-        return self._map.is_open
-
-    @property
     def wanted(self) -> bool:
         """Whether packets are forwarded, or will be from the next keyframe on."""
         return self._stream is not None
@@ -148,7 +150,8 @@ class Consumer:
         stream.active.deactivate(self._row)
         if self in stream.waiting:
             stream.waiting.remove(self)
-        if self._map.is_open:
+        if self.sends:
+            self.sends = False
             self._map.end(stream.highest_ext_seq)
             self._last_timing = (stream.newest_timestamp + self._timestamp_offset, stream.newest_arrival)
         self._stream = None
@@ -165,6 +168,7 @@ class Consumer:
         table = self.producer.table
         self._continue_timeline(stream, timestamp, now)
         table.seq_offset[self._row] = self._map.begin(ext_seq)
+        self.sends = True
         table.first_ext_seq[self._row] = ext_seq
         table.timestamp_offset[self._row] = self._timestamp_offset
         stream.active.activate(self._row, self.port, takes_red=self._takes_red)
@@ -179,6 +183,7 @@ class Consumer:
             ticks = max(1, round((now - last_arrival) * clock_rate))
             self._timestamp_offset = (last_timestamp + ticks - timestamp) & 0xFFFFFFFF
             self._map.clear()
+            self.reported_at = -math.inf
         self._timed_stream_id = stream.id
 
     def answer_nack(self, seqs: Sequence[int], now: float, refusals: Counter[str]) -> list[Retransmission]:
@@ -216,30 +221,25 @@ class Consumer:
         self.retransmitted += len(answers)
         return answers
 
-    def sender_report(self, now: float) -> SenderReport | None:
-        """The publisher's last SR, carried on to `now` by its own clock, so that all sources of one publisher keep
-        their relation exactly. None while nothing is sent or the publisher has not reported yet."""
+    def sender_report(self, now: float) -> bytes | None:
+        """A compound of SR and SDES: the publisher's last SR, carried on to `now` by its own clock, so that all sources
+        of one publisher keep their relation exactly. None while nothing is sent or the publisher has not reported
+        yet."""
         stream = self._stream
-        if stream is None or not self._map.is_open or stream.reception.sender_report is None:
+        if stream is None or not self.sends:
             return None
         source = stream.reception.sender_report
-        elapsed = max(now - source.arrival, 0.0)
-        ntp = (source.ntp + round(elapsed * (1 << 32))) & 0xFFFFFFFFFFFFFFFF
-        timestamp = source.rtp_timestamp + round(elapsed * stream.clock_rate) + self._timestamp_offset
+        if source is None:
+            return None
+        if source.now != now:
+            source.carry_on(now, stream.clock_rate)
+            stream.active.settle()
+        ntp, timestamp = source.ntp_now, source.rtp_timestamp_now + self._timestamp_offset
         self._sent_reports.append((ntp_middle(ntp), now))
-        table = self.producer.table
-        stream.active.settle()
-        return SenderReport(
-            ssrc=self.parameters.ssrc,
-            ntp=ntp,
-            rtp_timestamp=timestamp & 0xFFFFFFFF,
-            packet_count=int(table.packets[self._row]) & 0xFFFFFFFF,
-            octet_count=int(table.octets[self._row]) & 0xFFFFFFFF,
-        )
-
-    def report_age(self, now: float) -> float:
-        """Seconds since the last SR, inf before the first: until then the subscriber cannot synchronise."""
-        return now - self._sent_reports[-1][1] if self._sent_reports else math.inf
+        self.reported_at = now
+        table, row = self.producer.table, self._row
+        packets, octets = table.packets.item(row) & 0xFFFFFFFF, table.octets.item(row) & 0xFFFFFFFF
+        return pack_sender_report(self._ssrc, ntp, timestamp & 0xFFFFFFFF, packets, octets) + self._description
 
     def note_report(self, block: ReportBlock, now: float) -> None:
         """A report block of the subscriber about this consumer."""

@@ -53,6 +53,7 @@ class Publisher:
         self.producers: dict[str, Producer] = {}
         self._pool = pool
         self._local_ssrc = local_ssrc
+        self._empty_report = ReceiverReport(local_ssrc).to_bytes()
         self._drops = drops
         self._repairs = Counter[str]() if repairs is None else repairs
         self._routes: dict[int, Route] = {}
@@ -236,18 +237,19 @@ class Publisher:
 
     def next_due(self) -> float:
         """When `poll` has something to send; inf while the peer sends nothing and nobody wants anything from it."""
+        # Asked in every wake-up, and nearly always it is the feedback that is due next.
         due = self._next_report
-        if self._arrivals is not None:
-            due = min(due, self._arrivals.next_due())
-        if self._estimator is not None:
-            due = min(due, self._estimator.next_due())
+        if self._arrivals is not None and (feedback := self._arrivals.next_due()) < due:
+            due = feedback
+        if self._estimator is not None and (estimate := self._estimator.next_due()) < due:
+            due = estimate
         for producer in self.producers.values():
             stream = producer.stream
-            if stream.ssrc is None or not producer.in_demand:
-                continue
-            due = min(due, producer.keyframes.next_due())
-            if stream.nack is not None:
-                due = min(due, stream.nack.next_due())
+            request = producer.keyframes.next_due()
+            if stream.nack is not None and (repair := stream.nack.next_due()) < request:
+                request = repair
+            if request < due and stream.ssrc is not None and producer.in_demand:
+                due = request
         return due
 
     def poll(self, now: float) -> list[bytes]:
@@ -261,9 +263,9 @@ class Publisher:
         packets += self._congestion_feedback(now)
         if not packets and not blocks:
             return []
-        compound = ReceiverReport(self._local_ssrc, tuple(blocks)).to_bytes()
         # RFC 3550 wants a report at the head of each compound, be it empty.
-        empty_report = ReceiverReport(self._local_ssrc).to_bytes()
+        empty_report = self._empty_report
+        compound = ReceiverReport(self._local_ssrc, tuple(blocks)).to_bytes() if blocks else empty_report
         compounds: list[bytes] = []
         for packet in packets:
             data = packet.to_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from sfu.rtp.ntp import dlsr_from_seconds, ntp_middle
@@ -12,13 +13,24 @@ _JITTER_GAIN = 1 / 16
 _MAX_PLAUSIBLE_TRANSIT_SECONDS = 10.0
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class ReceivedSenderReport:
-    """The publisher's last SR."""
+    """The publisher's last SR, and what it would say at another time: the same for all who are told at once."""
 
     ntp: int
     rtp_timestamp: int
     arrival: float
+    now: float = -math.inf
+    """When `carry_on` was called for, and what it found."""
+    ntp_now: int = 0
+    rtp_timestamp_now: int = 0
+    """Not wrapped yet."""
+
+    def carry_on(self, now: float, clock_rate: int) -> None:
+        elapsed = max(now - self.arrival, 0.0)
+        self.now = now
+        self.ntp_now = (self.ntp + round(elapsed * (1 << 32))) & 0xFFFFFFFFFFFFFFFF
+        self.rtp_timestamp_now = self.rtp_timestamp + round(elapsed * clock_rate)
 
 
 class Reception:

@@ -19,7 +19,6 @@ from sfu.rtp.rtcp import (
     ReportBlock,
     RtcpPacket,
     SenderReport,
-    SourceDescription,
     TwccReport,
     serialise_compound,
 )
@@ -178,14 +177,17 @@ class Subscriber:
         """Compounds of SR and SDES that are due, each for one datagram."""
         if now < self.next_due():
             return []
-        parts: list[bytes] = []
+        reports: list[bytes] = []
         sending = unreported = False
+        old = now - REPORT_INTERVAL / 2
         for consumer in self.consumers.values():
-            report = consumer.sender_report(now) if consumer.report_age(now) > REPORT_INTERVAL / 2 else None
+            report = consumer.sender_report(now) if consumer.reported_at < old else None
             if report is not None:
-                parts.append(serialise_compound([report, SourceDescription.for_cname(report.ssrc, consumer.cname)]))
-            sending |= consumer.sends
-            unreported |= consumer.wanted and math.isinf(consumer.report_age(now))
+                reports.append(report)
+                sending = True
+                continue
+            sending = sending or consumer.sends
+            unreported = unreported or (consumer.wanted and consumer.reported_at == -math.inf)
         # Who gets nothing costs nothing: `wake` begins anew.
         if unreported and self._eager_left > 0:
             attempt = EAGER_ATTEMPTS - self._eager_left
@@ -193,19 +195,26 @@ class Subscriber:
             self._next_report = now + min(EAGER_INTERVAL * 2**attempt, REPORT_INTERVAL)
         else:
             self._next_report = now + REPORT_INTERVAL if sending else math.inf
-        return join_compounds(parts)
+        return join_compounds(reports)
+
+    def lacks_report(self, consumer: Consumer) -> bool:
+        """Whether a consumer that sends has had no report yet, or none is going to follow."""
+        return consumer.reported_at == -math.inf or self._next_report == math.inf
 
     def wake(self, now: float) -> None:
-        """A consumer may have begun to send, or a publisher has reported, without which there is nothing to pass on."""
+        """A consumer may have begun to send, or its publisher has sent the report that it lacked."""
         self._next_report = min(self._next_report, now + EAGER_INTERVAL)
 
 
 def join_compounds(parts: list[bytes]) -> list[bytes]:
     """Compounds joined, in order, into as few datagrams of MAX_COMPOUND_LEN bytes as they fit."""
+    if sum(map(len, parts)) <= MAX_COMPOUND_LEN:
+        return [b"".join(parts)] if parts else []
     datagrams: list[bytes] = []
-    for part in parts:
-        if datagrams and len(datagrams[-1]) + len(part) <= MAX_COMPOUND_LEN:
-            datagrams[-1] += part
-        else:
-            datagrams.append(part)
-    return datagrams
+    first = length = 0
+    for index, part in enumerate(parts):
+        if length + len(part) > MAX_COMPOUND_LEN and index > first:
+            datagrams.append(b"".join(parts[first:index]))
+            first, length = index, 0
+        length += len(part)
+    return [*datagrams, b"".join(parts[first:])]

@@ -39,6 +39,13 @@ _RECEIVE_WINDOW: Final = 1024
 
 _protect: Final = lib.srtp_protect
 _unprotect_rtcp: Final = lib.srtp_unprotect_rtcp
+_protect_rtcp: Final = lib.srtp_protect_rtcp
+
+# One for all sessions of the process, because it stays in the cache and they are in thousands: its content matters
+# within one call only, and a worker has one thread.
+_rtcp: Final = ffi.new("char[]", _RTCP_BUFFER)
+_rtcp_bytes: Final = memoryview(ffi.buffer(_rtcp))
+_rtcp_length: Final = ffi.new("int *")
 
 _UNPROTECT_REASONS: Final = {7: "srtp_auth", 9: "srtp_replay", 10: "srtp_replay"}
 """srtp_err_status_auth_fail, _replay_fail, _replay_old."""
@@ -115,17 +122,18 @@ class SrtpOutbound:
         """`ValueError` when the keys do not fit the profile."""
         self.handle: CData = _session(keys.profile, keys.send, lib.ssrc_any_outbound, _SEND_WINDOW)
         """For `protect_rows`. It owns the session, so it may be kept in columns for any time."""
-        self._buffer = ffi.new("char[]", _RTCP_BUFFER)
-        self._length = ffi.new("int *")
 
     def protect_rtcp(self, packet: bytes) -> bytes:
         """Encrypt a compound RTCP packet of 8-1,900 bytes. `ValueError` when that is not possible."""
-        if len(packet) > _RTCP_BUFFER - _MAX_RTCP_TRAILER:
+        length = len(packet)
+        if length > _RTCP_BUFFER - _MAX_RTCP_TRAILER:
             raise ValueError("RTCP packet is too long")
-        ffi.memmove(self._buffer, packet, len(packet))
-        self._length[0] = len(packet)
-        _check(lib.srtp_protect_rtcp(self.handle, self._buffer, self._length))
-        return bytes(ffi.buffer(self._buffer, self._length[0]))
+        _rtcp_bytes[:length] = packet
+        _rtcp_length[0] = length
+        code = _protect_rtcp(self.handle, _rtcp, _rtcp_length)
+        if code:
+            _check(code)
+        return bytes(_rtcp_bytes[: _rtcp_length[0]])
 
     def remove_stream(self, ssrc: int) -> None:
         """Forget an SSRC that is not sent any more. Never use that SSRC again with this session: with GCM its nonces

@@ -196,10 +196,18 @@ class Room:
             production.transport.schedule()
 
     def reports_arrived(self, transport: Transport) -> None:
-        """Sender reports of a publisher are passed on promptly: its subscribers may have reports due now."""
+        """A publisher's sender reports are passed on promptly to who had none, or has left off waiting for one. All
+        others get theirs when it is time."""
+        now = self.now()
         for production in self._productions.values():
-            if production.transport is transport:
-                self.schedule_around(production)
+            told = production.producer.stream.reception.sender_report
+            if production.transport is not transport or told is None:
+                continue
+            for consumption in production.consumptions.values():
+                consumer, subscriber = consumption.consumer, consumption.transport.subscriber
+                if consumer.sends and subscriber is not None and subscriber.lacks_report(consumer):
+                    subscriber.wake(now)
+                    consumption.transport.schedule()
 
     def schedule_around(self, production: Production) -> None:
         now = self.now()

@@ -7,8 +7,8 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import inf
-from typing import Protocol
+from math import ceil, inf
+from typing import Final, Protocol
 
 from sfu.media.pool import PacketPool
 from sfu.media.ports import PortTable
@@ -21,6 +21,10 @@ from sfu.net.srtp import SrtpInbound, SrtpOutbound
 
 from .messages import MediaError, RemoteTransportParameters, TransportState
 from .timers import Timers
+
+REPORTS_TOGETHER_S: Final = 1 / 16
+"""Reports to subscribers leave at multiples of this: the timer that wakes the worker costs more than a report, and so
+it is for many of them. A power of two, so that a time is never rounded to before itself."""
 
 MAX_RTCP_SENDERS = 64
 """A peer speaks of itself under one SSRC for each source it sends and one for its reports."""
@@ -122,15 +126,15 @@ class Transport(Endpoint):
 
     def schedule(self) -> None:
         """Look again at what is due, after something touched the publishing or receiving half."""
-        if self.srtp_out is None:
-            return
-        due = inf
-        if self.publisher is not None:
-            due = self.publisher.next_due()
-        if self.subscriber is not None:
-            due = min(due, self.subscriber.next_due())
-        if due != inf:
-            self._timer.not_later_than(due)
+        if self.srtp_out is not None:
+            self._timer.not_later_than(self._next_due())
+
+    def _next_due(self) -> float:
+        publisher, subscriber = self.publisher, self.subscriber
+        due = inf if publisher is None else publisher.next_due()
+        if subscriber is not None and (report := subscriber.next_due()) < due:
+            return min(due, ceil(report / REPORTS_TOGETHER_S) * REPORTS_TOGETHER_S)
+        return due
 
     def consent_expired(self) -> None:
         if self.state == "connected":
@@ -179,12 +183,14 @@ class Transport(Endpoint):
     def _send(self, data: bytes) -> None:
         self._plumbing.mux.send(self, data)
 
-    def _poll(self, now: float) -> None:
-        for half in (self.publisher, self.subscriber):
-            if half is not None:
-                for compound in half.poll(now):
-                    self.send_rtcp(compound)
-        self.schedule()
+    def _poll(self, now: float) -> float:
+        if self.publisher is not None:
+            for compound in self.publisher.poll(now):
+                self.send_rtcp(compound)
+        if self.subscriber is not None:
+            for compound in self.subscriber.poll(now):
+                self.send_rtcp(compound)
+        return self._next_due()
 
 
 def random_ssrc() -> int:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sfu.media.consumer import NACK_LIMITED, NACK_NOT_CACHED, NACK_UNMAPPED, NACK_WITHOUT_RTX
 from sfu.media.ingress import MAX_LATENESS
 from sfu.rtp.parameters import Encoding
-from sfu.rtp.rtcp import ReportBlock, SenderReport
+from sfu.rtp.rtcp import ReportBlock, SenderReport, SourceDescription, parse_compound
 from sfu.rtp.seq import timestamp_diff
 from tests.sim import harness
 from tests.sim.harness import Sfu, keyframe, rtp, rtx, video
@@ -168,7 +168,7 @@ def test_sender_reports_carry_the_publishers_clock_on(sfu):
     assert consumer.sender_report(0.0) is None
     ntp = 0x1234_5678_8000_0000
     sfu.publisher.on_rtcp([SenderReport(harness.VIDEO_SSRC, ntp, 0xFFFFFFFF, 0, 0)], 10.0)
-    report = consumer.sender_report(10.5)
+    report, _ = parse_compound(consumer.sender_report(10.5))
     assert report.ssrc == consumer.parameters.ssrc
     assert report.ntp == ntp + (1 << 31)
     assert report.rtp_timestamp == 44999
@@ -176,12 +176,23 @@ def test_sender_reports_carry_the_publishers_clock_on(sfu):
     assert report.octet_count == 5
 
 
+def test_sender_reports_wrap_as_their_fields_do(sfu):
+    producer = sfu.produce(harness.video_parameters())
+    consumer = sfu.started(sfu.subscriber(), producer)
+    sfu.wake_up([keyframe(1)], 0.0)
+    sfu.publisher.on_rtcp([SenderReport(harness.VIDEO_SSRC, (1 << 64) - 1, 0xFFFFFFFF, 0, 0)], 10.0)
+    sfu.table.packets[consumer._row] = sfu.table.octets[consumer._row] = (1 << 32) + 6
+    report, description = parse_compound(consumer.sender_report(11.0))
+    assert report == SenderReport(consumer.parameters.ssrc, (1 << 32) - 1, 89_999, 7, 11)
+    assert description == SourceDescription.for_cname(consumer.parameters.ssrc, "ana")
+
+
 def test_the_round_trip_comes_from_the_reports(sfu):
     producer = sfu.produce(harness.video_parameters())
     consumer = sfu.started(sfu.subscriber(), producer)
     sfu.wake_up([keyframe(1)], 0.0)
     sfu.publisher.on_rtcp([SenderReport(harness.VIDEO_SSRC, 1 << 40, 0, 0, 0)], 0.0)
-    report = consumer.sender_report(1.0)
+    report, _ = parse_compound(consumer.sender_report(1.0))
     block = ReportBlock(consumer.parameters.ssrc, 0, 3, 0, 900, report.ntp >> 16 & 0xFFFFFFFF, round(0.2 * 65536))
     consumer.note_report(block, 1.25)
     assert consumer.rtt == pytest.approx(0.05, abs=0.001)

@@ -1,8 +1,11 @@
 import math
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sfu.media.subscriber import EAGER_ATTEMPTS, EAGER_INTERVAL, REPORT_INTERVAL
+from sfu.media.subscriber import EAGER_ATTEMPTS, EAGER_INTERVAL, MAX_COMPOUND_LEN, REPORT_INTERVAL, join_compounds
 from sfu.rtp.fir import Fir
 from sfu.rtp.nack import Nack
 from sfu.rtp.parameters import Encoding
@@ -110,6 +113,32 @@ def test_who_gets_nothing_costs_nothing_until_something_comes(sfu):
     (compound,) = subscriber.poll(subscriber.next_due())
     assert isinstance(parse_compound(compound)[0], SenderReport)
     assert subscriber.next_due() == pytest.approx(100.0 + EAGER_INTERVAL + REPORT_INTERVAL)
+
+
+@given(st.lists(st.integers(1, 2 * MAX_COMPOUND_LEN), max_size=60))
+def test_compounds_are_joined_in_order_and_none_is_cut(lengths):
+    parts = [index.to_bytes(4) * length for index, length in enumerate(lengths)]
+    datagrams = join_compounds(parts)
+    assert b"".join(datagrams) == b"".join(parts)
+    assert all(len(datagram) <= MAX_COMPOUND_LEN or datagram in parts for datagram in datagrams)
+    assert all(len(one) + len(other) > MAX_COMPOUND_LEN for one, other in pairwise(datagrams))
+
+
+def test_another_source_is_told_about_as_soon_as_its_publisher_tells(sfu):
+    """The times of the old one say nothing about it."""
+    producer = sfu.produce(harness.video_parameters())
+    subscriber = sfu.subscriber()
+    sfu.started(subscriber, producer)
+    sfu.wake_up([keyframe(1)], 0.0)
+    sfu.publisher.on_rtcp([SenderReport(harness.VIDEO_SSRC, 1 << 40, 0, 0, 0)], 0.0)
+    assert len(subscriber.poll(subscriber.next_due())) == 1
+    sfu.publisher._bind(producer, 0x4444, 0.2)
+    first = keyframe(1)
+    sfu.wake_up([first[:8] + (0x4444).to_bytes(4) + first[12:]], 0.2)
+    sfu.publisher.on_rtcp([SenderReport(0x4444, 1 << 50, 0, 0, 0)], 0.21)
+    subscriber.wake(0.21)
+    (compound,) = subscriber.poll(0.32)
+    assert parse_compound(compound)[0].ntp >> 50 == 1
 
 
 def test_many_reports_are_spread_over_datagrams(sfu):

@@ -15,6 +15,7 @@ from sfu.rtp.rtcp import (
     SenderReport,
     SourceDescription,
     UnknownPacket,
+    pack_sender_report,
     parse_compound,
     serialise_compound,
 )
@@ -55,6 +56,12 @@ def test_aiortc_reads_the_same_sender_report(report):
     ] == [
         (b.ssrc, b.fraction_lost, b.cumulative_lost, b.highest_ext_seq, b.jitter, b.lsr, b.dlsr) for b in report.reports
     ]
+
+
+@given(sender_reports)
+def test_a_sender_report_that_is_packed_at_once_is_the_same(report):
+    fields = (report.ssrc, report.ntp, report.rtp_timestamp, report.packet_count, report.octet_count)
+    assert pack_sender_report(*fields) == SenderReport(*fields).to_bytes()
 
 
 @given(sdes_chunks)

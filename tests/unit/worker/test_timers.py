@@ -1,6 +1,9 @@
 import asyncio
+from itertools import groupby, pairwise
 
-from sfu.worker.timers import Timers
+import pytest
+
+from sfu.worker.timers import AT_ONCE_S, PAUSE_S, Timers
 
 
 class VirtualLoop:
@@ -102,6 +105,44 @@ def test_a_failing_callback_does_not_stop_the_others(caplog):
     loop.advance(5)
     assert calls == [102.0]
     assert "timer failed" in caplog.text
+
+
+def test_many_deadlines_at_once_leave_room_for_media():
+    """Callbacks of a millisecond each: the loop comes to other things every few of them, for a millisecond at least."""
+    loop, timers = make()
+    spans = []
+
+    def work(now):
+        began = loop.now
+        loop.now += 0.001
+        spans.append((began, loop.now))
+
+    for _ in range(50):
+        timers.add(work).not_later_than(101.0)
+    loop.advance(2)
+    assert len(spans) == 50
+    pauses = [begins - ended for (_, ended), (begins, _) in pairwise(spans)]
+    longest = max(len(list(run)) for paused, run in groupby(pauses, lambda pause: pause > 0.0005) if not paused)
+    assert longest * 0.001 <= AT_ONCE_S
+    assert [pause for pause in pauses if pause > 0.0005] == pytest.approx([PAUSE_S] * (50 // 2 - 1))
+
+
+def test_who_comes_during_a_pause_does_not_end_it():
+    loop, timers = make()
+    ran = []
+
+    def work(now):
+        ran.append(loop.now)
+        loop.now += AT_ONCE_S
+
+    timers.add(work).not_later_than(101.0)
+    timers.add(work).not_later_than(101.0)
+    loop.advance(1.0)
+    assert len(ran) == 1
+    timers.add(lambda now: None).not_later_than(100.0)
+    assert [handle.when for handle in loop.armed] == pytest.approx([101.0 + AT_ONCE_S + PAUSE_S])
+    loop.advance(0.1)
+    assert len(ran) == 2
 
 
 def test_close_disarms():
