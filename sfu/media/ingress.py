@@ -71,11 +71,11 @@ def take(
     if start < 0 or end - start > MAX_PACKET_LEN:
         return DROP_TOO_LONG
     row = pool.rows[slot]
-    content = row[payload : end - padding_len]
-    is_red = codec.mime_type == RED_MIME_TYPE and bool(content)
+    content_end = end - padding_len
+    is_red = codec.mime_type == RED_MIME_TYPE and payload < content_end
     if is_red:
         try:
-            rewrite_red_payload_types(content, producer.red_mapping)
+            rewrite_red_payload_types(row[payload:content_end], producer.red_mapping)
         except ValueError:
             return DROP_MALFORMED_RED
     first, second, seq, timestamp, ssrc = header
@@ -91,7 +91,8 @@ def take(
     if not repairable:
         producer.request_keyframe(now)
     pool.assign(slot, stream.id, ext_seq, start, payload, end)
-    keyframe = stream.kind == "video" and _begins_keyframe(codec, content)
+    is_video = stream.kind == "video"
+    keyframe = is_video and _begins_keyframe(codec, row[payload:content_end])
     if keyframe:
         producer.keyframes.keyframe_began()
         if stream.nack is not None:
@@ -108,9 +109,9 @@ def take(
     if highest is not None and highest - ext_seq >= MAX_LATENESS:
         return DROP_LATE
     if is_red:
-        _forward_red(pool, stream, slot, ext_seq, payload_type, content, batch)
+        _forward_red(pool, stream, slot, ext_seq, payload_type, row[payload:content_end], batch)
     else:
-        batch.add(slot, stream.id, ext_seq, payload_type, audience, video=stream.kind == "video")
+        batch.add(slot, stream.id, ext_seq, payload_type, audience, video=is_video)
     return None
 
 

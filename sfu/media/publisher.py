@@ -161,6 +161,8 @@ class Publisher:
             plan, rest = self._extensions.plan(row, offset, length)
         except ValueError:
             return DROP_MALFORMED
+        if not plan.is_ascii:
+            return DROP_MALFORMED
         header: FixedHeader = FIXED_HEADER.unpack_from(row, offset)
         first, second, _, _, ssrc = header
         padding_len = 0

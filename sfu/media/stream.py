@@ -89,7 +89,12 @@ class ProducerStream:
     def take_number(self, seq: int, slot: int, codec: Codec, timestamp: int, now: float) -> tuple[int, bool]:
         """(ext_seq of an authenticated packet that is no duplicate, whether the skipped ones can still be repaired)."""
         previous = self.highest_ext_seq
-        ext_seq = seq + SEQ_MODULUS if previous is None else nearest_ext_seq(seq, previous)
+        if previous is None:
+            ext_seq = seq + SEQ_MODULUS
+        else:
+            ext_seq = previous + 1
+            if seq != ext_seq & 0xFFFF:
+                ext_seq = nearest_ext_seq(seq, previous)
         self.cache.store(ext_seq, slot)
         if previous is not None and ext_seq <= previous:
             if self.nack is not None:

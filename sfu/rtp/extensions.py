@@ -178,6 +178,8 @@ class HeaderPlan:
     mid: str | None
     rid: str | None
     repaired_rid: str | None
+    is_ascii: bool
+    """The identifiers are. A packet whose identifiers are not is malformed."""
 
     def applies(self, rest: bytes) -> bool:
         """To the rest of a header of the same length with an equal `first`."""
@@ -226,7 +228,7 @@ class ExtensionMap:
     def plan(self, packet: Buffer, offset: int, length: int) -> tuple[HeaderPlan, bytes]:
         """The plan for a packet of `length` bytes that begins at `offset` of a buffer, and its header's rest.
 
-        Raises ValueError when the header is malformed or an identifier is not ASCII. Padding may go unnoticed.
+        Raises ValueError when the header is malformed. Identifiers that are not ASCII, and padding, may go unnoticed.
         """
         first, second = packet[offset] & _SHAPE_BITS, packet[offset + 1]
         latest = self._latest.get(second)
@@ -262,6 +264,8 @@ class ExtensionMap:
         Raises ValueError when the header is malformed or an identifier is not ASCII.
         """
         plan, rest = self.plan(packet, 0, len(packet))
+        if not plan.is_ascii:
+            raise ValueError("header extension identifier is not ASCII")
         at = plan.transport_cc
         return IngressValues(
             transport_cc_seq=None if at is None else rest[at] << 8 | rest[at + 1],
@@ -335,6 +339,7 @@ class ExtensionMap:
             mid=_identifier(rest, own.get(MID_URI)),
             rid=_identifier(rest, own.get(RID_URI)),
             repaired_rid=_identifier(rest, own.get(REPAIRED_RID_URI)),
+            is_ascii=all(rest[own[uri]].isascii() for uri in _IDENTIFIER_URIS & own.keys()),
         )
 
 
@@ -356,7 +361,7 @@ def _of_length(value: slice | None, length: int) -> slice | None:
 
 
 def _identifier(rest: bytes, value: slice | None) -> str | None:
-    return None if value is None else rest[value].decode("ascii")
+    return None if value is None else rest[value].decode("ascii", "replace")
 
 
 def _canonical_form(kept: list[tuple[int, int, int]]) -> tuple[bytes, tuple[tuple[slice, bytes], ...]]:
