@@ -236,9 +236,12 @@ def _parts(packet: bytes, ext_seq: int, send_time: bytes) -> tuple[Any, ...]:
     return packet, len(packet), *fixed
 
 
-def level(packets: Sequence[bytes]) -> list[bytes]:
+def level(packets: list[bytes]) -> list[bytes]:
     """Packets of one stream, the shorter ones padded where little is missing; those with padding stay as they are."""
-    targets = _levels({len(packet) for packet in packets})
+    lengths = set(map(len, packets))
+    if len(lengths) == 1:
+        return packets
+    targets = _levels(lengths)
     return [_padded(packet, targets[len(packet)]) for packet in packets]
 
 

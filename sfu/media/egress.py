@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,35 +18,37 @@ from .pool import STRIDE, PacketPool
 from .ports import PortTable
 
 DROP_OVERWRITTEN: Final = "overwritten"
-"""The packet's row in the pool was taken by a later one before it could be forwarded."""
+"""The packet's row in the pool was taken by a later one before it could be sent again."""
 DROP_NOT_ACCEPTED: Final = "payload_type_not_accepted"
 """The consumer did not negotiate the packet's codec (counted per consumer)."""
 DROP_BEFORE_START: Final = "before_consumer_start"
 """The packet belongs in front of what the consumer began with (counted per consumer)."""
 
 
-@dataclass(slots=True)
-class _Forwarded:
-    """A packet of the pool, or what is sent in its place, and whom it goes to."""
+class _Queue:
+    """Packets of one stream and form (some are without the redundancy that others have), as parallel lists."""
 
-    slot: int
-    owner: int
-    ext_seq: int
-    payload_type: int
-    audience: Audience
-    video: bool
-    replacement: bytes | None
+    __slots__ = ("audiences", "data", "ext_seqs", "octets", "payload_types", "video")
+
+    def __init__(self, video: bool) -> None:
+        self.video = video
+        self.data: list[bytes] = []
+        self.octets: list[int] = []
+        """Bytes of payload."""
+        self.ext_seqs: list[int] = []
+        self.payload_types: list[int] = []
+        self.audiences: list[Audience] = []
 
 
 class ForwardBatch:
-    """Packets that one wake-up brought, in their order, each with the rows that it goes to."""
+    """Packets that one wake-up brought, by stream and in their order, each with the rows that it goes to."""
 
     def __init__(self, pool: PacketPool) -> None:
-        self.pool = pool
-        self._packets: list[_Forwarded] = []
+        self._pool = pool
+        self._queues: dict[tuple[int, bool], _Queue] = {}
 
     def __len__(self) -> int:
-        return len(self._packets)
+        return sum(len(queue.data) for queue in self._queues.values())
 
     def add(
         self,
@@ -60,17 +61,27 @@ class ForwardBatch:
         video: bool,
         replacement: bytes | None = None,
     ) -> None:
-        """A packet of the pool for an audience; `replacement` is another canonical packet to send in its place."""
-        self._packets.append(_Forwarded(slot, owner, ext_seq, payload_type, audience, video, replacement))
+        """A packet that the pool holds for an audience; `replacement` is another canonical packet to send in its place.
+        It is copied, so its row may be taken before it is sent."""
+        pool, key = self._pool, (owner, replacement is None)
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = self._queues[key] = _Queue(video)
+        start = pool.start[slot]
+        packet = bytes(pool.rows[slot][start : start + pool.length[slot]]) if replacement is None else replacement
+        queue.data.append(packet)
+        queue.octets.append(len(packet) - pool.payload[slot] + start)
+        queue.ext_seqs.append(ext_seq)
+        queue.payload_types.append(payload_type)
+        queue.audiences.append(audience)
 
-    def take(self, drops: Counter[str]) -> list[_Forwarded]:
-        """All packets that are still in the pool; empties the batch."""
-        queued, holds = self._packets, self.pool.holds
-        self._packets = []
-        packets = [packet for packet in queued if holds(packet.slot, packet.owner, packet.ext_seq)]
-        if len(packets) < len(queued):
-            drops[DROP_OVERWRITTEN] += len(queued) - len(packets)
-        return packets
+    def take(self) -> list[_Queue]:
+        """Everything, sound first; empties the batch."""
+        queues = list(self._queues.values())
+        self._queues = {}
+        if len(queues) > 1:
+            queues.sort(key=attrgetter("video"))
+        return queues
 
 
 class Retransmission(NamedTuple):
@@ -120,11 +131,10 @@ class Egress:
         Rows of a step are valid until the next one. Per destination they keep the order of arrival within a stream.
         Audio comes first, so that it is video which does not fit when the kernel's buffer is full.
         """
-        packets = batch.take(self._drops)
         send_time = abs_send_time(now).to_bytes(3)
         self.blocks, used = [], 0
-        for stream in _streams(packets):
-            for audience, group in self._groups(stream):
+        for queue in batch.take():
+            for audience, group in self._groups(queue):
                 lengths, first = [len(packet) for packet in group.data], 0
                 while first < audience.size:
                     room = (self.max_rows - used) // len(lengths)
@@ -141,36 +151,31 @@ class Egress:
         if used:
             yield used
 
-    def _groups(self, stream: list[_Forwarded]) -> list[tuple[Audience, Packets]]:
+    def _groups(self, queue: _Queue) -> list[tuple[Audience, Packets]]:
         """Packets of one stream that go to the same consumers, who all take them."""
-        pool = self._pool
-        data = [
-            bytes(pool.packet(packet.slot)) if packet.replacement is None else packet.replacement for packet in stream
-        ]
-        octets = [len(each) - pool.header_len(packet.slot) for each, packet in zip(data, stream, strict=True)]
-        audiences = [self._takers(packet) for packet in stream]
+        data, octets, ext_seqs = queue.data, queue.octets, queue.ext_seqs
+        audiences = list(map(self._takers, queue.audiences, queue.payload_types, ext_seqs))
         if len(data) == 1:
-            return [(audiences[0], Packets(data, [stream[0].ext_seq], octets[0]))]
-        if stream[0].video:
+            return [(audiences[0], Packets(data, ext_seqs, octets[0]))]
+        if queue.video:
             data = level(data)
         groups: list[tuple[Audience, Packets]] = []
         begin, limit = 0, min(STAGED, self.max_rows)
-        for end in range(1, len(stream) + 1):
+        for end in range(1, len(data) + 1):
             audience = audiences[begin]
-            if end == len(stream) or audiences[end] is not audience or end - begin == limit:
-                ext_seqs = [packet.ext_seq for packet in stream[begin:end]]
-                groups.append((audience, Packets(data[begin:end], ext_seqs, sum(octets[begin:end]))))
+            if end == len(data) or audiences[end] is not audience or end - begin == limit:
+                groups.append((audience, Packets(data[begin:end], ext_seqs[begin:end], sum(octets[begin:end]))))
                 begin = end
         return groups
 
-    def _takers(self, packet: _Forwarded) -> Audience:
+    def _takers(self, wanted: Audience, payload_type: int, ext_seq: int) -> Audience:
         """Those of a packet's audience to whom it is really to be sent."""
-        audience = packet.audience.accepting(packet.payload_type)
-        if audience is not packet.audience:
-            self._drops[DROP_NOT_ACCEPTED] += packet.audience.size - audience.size
-        started = audience.started(packet.ext_seq)
-        if started is not audience:
-            self._drops[DROP_BEFORE_START] += audience.size - started.size
+        accepting = wanted.accepting(payload_type)
+        if accepting is not wanted:
+            self._drops[DROP_NOT_ACCEPTED] += wanted.size - accepting.size
+        started = accepting.started(ext_seq)
+        if started is not accepting:
+            self._drops[DROP_BEFORE_START] += accepting.size - started.size
         return started
 
     def build_retransmissions(self, retransmissions: Sequence[Retransmission], now: float) -> Iterator[int]:
@@ -202,13 +207,3 @@ class Egress:
     def _rtx_packet(self, slot: int, payload_type: int, send_time: bytes) -> RtxPacket:
         packet, header_len = bytes(self._pool.packet(slot)), self._pool.header_len(slot)
         return RtxPacket(packet, header_len, payload_type, send_time)
-
-
-def _streams(packets: list[_Forwarded]) -> list[list[_Forwarded]]:
-    """Packets by stream and form (some are without the redundancy that others have), sound first."""
-    if len(packets) == 1:
-        return [packets]
-    streams: dict[tuple[int, bool], list[_Forwarded]] = {}
-    for packet in packets:
-        streams.setdefault((packet.owner, packet.replacement is None), []).append(packet)
-    return sorted(streams.values(), key=lambda stream: stream[0].video)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sfu.rtp.packet import RtpHeader
+from sfu.rtp.extensions import canonical_first
+from sfu.rtp.packet import FIXED_HEADER, FIXED_HEADER_LEN, FixedHeader
 from sfu.rtp.parameters import Codec
 from sfu.rtp.payload import is_keyframe, red_primary, rewrite_red_payload_types
 
@@ -44,89 +45,92 @@ class Route:
     is_rtx: bool
 
 
-@dataclass(slots=True)
-class ReceivedPacket:
-    """An authenticated packet, as received, and where its own payload lies (columns of its row)."""
-
-    slot: int
-    packet: memoryview
-    """The whole packet in its row."""
-    header: RtpHeader
-    canonical: bytes
-    """The canonical header, which takes the place of its own."""
-    codec: Codec
-    seq: int
-    """The original's, where it came by RTX."""
-    payload: int
-    end: int
-    repaired: bool
-
-
-def take(pool: PacketPool, route: Route, received: ReceivedPacket, now: float, batch: ForwardBatch) -> str | None:
+def take(
+    pool: PacketPool,
+    route: Route,
+    codec: Codec,
+    header: FixedHeader,
+    rest: bytes,
+    slot: int,
+    payload: int,
+    end: int,
+    padding_len: int,
+    size: int,
+    now: float,
+    batch: ForwardBatch,
+) -> str | None:
     """Make the packet canonical, account for it and put it into the batch. Returns why it is not forwarded.
 
-    The packet must be no duplicate.
+    The packet is authenticated and no duplicate. `header` is its own fixed header (with the original's sequence number
+    where it came by RTX), `rest` what stands behind that in its canonical one, payload..end the columns of its row that
+    have payload and padding, and `size` the bytes that came.
     """
-    stream, producer, codec, header = route.stream, route.producer, received.codec, received.header
-    row = pool.rows[received.slot]
-    payload = row[received.payload : received.end - header.padding_len]
-    start = received.payload - len(received.canonical)
-    if start < 0 or received.end - start > MAX_PACKET_LEN:
+    # Arguments rather than an object: making one costs as much as the rest of this function's own work.
+    stream, producer = route.stream, route.producer
+    start = payload - FIXED_HEADER_LEN - len(rest)
+    if start < 0 or end - start > MAX_PACKET_LEN:
         return DROP_TOO_LONG
-    if codec.mime_type == RED_MIME_TYPE and payload:
+    row = pool.rows[slot]
+    content_end = end - padding_len
+    is_red = codec.mime_type == RED_MIME_TYPE and payload < content_end
+    if is_red:
         try:
-            rewrite_red_payload_types(payload, producer.red_mapping)
+            rewrite_red_payload_types(row[payload:content_end], producer.red_mapping)
         except ValueError:
             return DROP_MALFORMED_RED
-    # Sequence number and SSRC stay as they came: the fan-out writes every consumer's own.
-    row[start : received.payload] = received.canonical
-    row[start + 1] = header.marker << 7 | codec.payload_type
-    ext_seq = _account(route, received, now)
-    pool.assign(received.slot, stream.id, ext_seq, start, received.payload, received.end)
-    keyframe = _begins_keyframe(codec, payload)
+    first, second, seq, timestamp, ssrc = header
+    payload_type = codec.payload_type
+    # The fan-out writes every consumer's own sequence number and SSRC.
+    FIXED_HEADER.pack_into(row, start, canonical_first(first), second & 0x80 | payload_type, seq, timestamp, ssrc)
+    row[start + FIXED_HEADER_LEN : payload] = rest
+    ext_seq, repairable = stream.take_number(seq, slot, codec, timestamp, now)
+    if route.is_rtx:
+        stream.reception.note_repair(ext_seq)
+    else:
+        stream.reception.note_packet(ext_seq, timestamp, size, codec.clock_rate, now)
+    if not repairable:
+        producer.request_keyframe(now)
+    pool.assign(slot, stream.id, ext_seq, start, payload, end)
+    is_video = stream.kind == "video"
+    keyframe = is_video and _begins_keyframe(codec, row[payload:content_end])
     if keyframe:
         producer.keyframes.keyframe_began()
         if stream.nack is not None:
             stream.nack.note_keyframe(now)
     if stream.waiting:
-        stream.offer_to_waiting(ext_seq, header.timestamp, codec.payload_type, keyframe, now)
-    return _forward(pool, route, received.slot, ext_seq, codec, payload, batch)
-
-
-def _account(route: Route, received: ReceivedPacket, now: float) -> int:
-    """Number the packet and count it. Returns its ext_seq."""
-    stream, timestamp, codec = route.stream, received.header.timestamp, received.codec
-    ext_seq, repairable = stream.take_number(received.seq, received.slot, codec, timestamp, now)
-    if received.repaired:
-        stream.reception.note_repair(ext_seq)
-    else:
-        stream.reception.note_packet(ext_seq, timestamp, len(received.packet), codec.clock_rate, now)
-    if not repairable:
-        route.producer.request_keyframe(now)
-    return ext_seq
-
-
-def _forward(
-    pool: PacketPool, route: Route, slot: int, ext_seq: int, codec: Codec, payload: memoryview, batch: ForwardBatch
-) -> str | None:
-    if not route.producer.forwards:
+        stream.offer_to_waiting(ext_seq, timestamp, payload_type, keyframe, now)
+    if not producer.forwards:
         return DROP_PAUSED
-    stream, active = route.stream, route.stream.active
+    active = stream.active
     audience = active.all
     if not audience.size:
         return DROP_NO_CONSUMER
     highest = stream.highest_ext_seq
     if highest is not None and highest - ext_seq >= MAX_LATENESS:
         return DROP_LATE
-    if codec.mime_type != RED_MIME_TYPE or not payload:
-        batch.add(slot, stream.id, ext_seq, codec.payload_type, audience, video=stream.kind == "video")
-        return None
-    if active.with_red.size:
-        batch.add(slot, stream.id, ext_seq, codec.payload_type, active.with_red, video=False)
-    if active.without_red.size:
-        primary_type, primary = _without_redundancy(pool, slot, payload)
-        batch.add(slot, stream.id, ext_seq, primary_type, active.without_red, video=False, replacement=primary)
+    if is_red:
+        _forward_red(pool, stream, slot, ext_seq, payload_type, row[payload:content_end], batch)
+    else:
+        batch.add(slot, stream.id, ext_seq, payload_type, audience, video=is_video)
     return None
+
+
+def _forward_red(
+    pool: PacketPool,
+    stream: ProducerStream,
+    slot: int,
+    ext_seq: int,
+    payload_type: int,
+    content: memoryview,
+    batch: ForwardBatch,
+) -> None:
+    """Redundancy for those who accepted it, the primary block for the others."""
+    active = stream.active
+    if active.with_red.size:
+        batch.add(slot, stream.id, ext_seq, payload_type, active.with_red, video=False)
+    if active.without_red.size:
+        primary_type, primary = _without_redundancy(pool, slot, content)
+        batch.add(slot, stream.id, ext_seq, primary_type, active.without_red, video=False, replacement=primary)
 
 
 def _without_redundancy(pool: PacketPool, slot: int, payload: memoryview) -> tuple[int, bytes]:

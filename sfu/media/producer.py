@@ -39,6 +39,8 @@ class Producer:
         self.table = table
         self.closed = False
         self.paused = paused
+        self.forwards = not paused
+        """Neither paused nor closed."""
         self.keyframes = KeyframeRequester()
         self.consumers: list[AttachedConsumer] = []
         self.codecs: dict[int, Codec] = {}
@@ -71,10 +73,6 @@ class Producer:
         self.red_mapping = {number: codec.payload_type for number, codec in self.codecs.items()}
 
     @property
-    def forwards(self) -> bool:
-        return not (self.paused or self.closed)
-
-    @property
     def in_demand(self) -> bool:
         """Whether repairs and keyframes would be of use to anybody."""
         return self.forwards and bool(self.consumers)
@@ -84,6 +82,7 @@ class Producer:
         if self.paused == paused:
             return
         self.paused = paused
+        self.forwards = not (paused or self.closed)
         if paused and self.stream.nack is not None:
             self.stream.nack.clear()
         self._tell_consumers(now)
@@ -99,6 +98,7 @@ class Producer:
     def close(self, now: float) -> None:
         """Stop forwarding for ever. Consumers stay, silent, until they are closed themselves."""
         self.closed = True
+        self.forwards = False
         self._tell_consumers(now)
 
     def _tell_consumers(self, now: float) -> None:

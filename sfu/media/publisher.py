@@ -7,16 +7,16 @@ from collections import Counter
 from typing import Final
 
 from sfu.cc.remote_estimator import RemoteEstimator
-from sfu.rtp.extensions import ExtensionMap, IngressValues
+from sfu.rtp.extensions import ExtensionMap, HeaderPlan
 from sfu.rtp.nack import Nack
-from sfu.rtp.packet import FIXED_HEADER_LEN, RtpHeader, parse_header
+from sfu.rtp.packet import FIXED_HEADER, FIXED_HEADER_LEN, FixedHeader
 from sfu.rtp.parameters import Encoding
-from sfu.rtp.payload import rtx_original_seq
+from sfu.rtp.payload import RTX_OSN_LEN, rtx_original_seq
 from sfu.rtp.remb import Remb
 from sfu.rtp.rtcp import Bye, ReceiverReport, ReportBlock, RtcpPacket, SenderReport
 
 from .egress import ForwardBatch
-from .ingress import DROP_MALFORMED, ReceivedPacket, Route, take
+from .ingress import DROP_MALFORMED, Route, take
 from .pool import PacketPool
 from .producer import Producer
 from .reception import ReceivedSenderReport
@@ -114,17 +114,17 @@ class Publisher:
         route = self._routes[ssrc] = Route(producer, producer.stream, False)
         return route
 
-    def _learn(self, header: RtpHeader, values: IngressValues, now: float) -> Route | str:
+    def _learn(self, ssrc: int, payload_type: int, mid: str | None, now: float) -> Route | str:
         """Whose an undeclared SSRC is, or why that cannot be said."""
-        producer = self._owner_of(header.payload_type, values.mid)
+        producer = self._owner_of(payload_type, mid)
         if producer is None:
             return DROP_UNKNOWN_SSRC
         if self._bindings_left == 0:
             return DROP_TOO_MANY_SSRCS
         self._bindings_left -= 1
-        if header.payload_type not in producer.rtx_codecs:
-            return self._bind(producer, header.ssrc, now)
-        route = self._routes[header.ssrc] = Route(producer, producer.stream, True)
+        if payload_type not in producer.rtx_codecs:
+            return self._bind(producer, ssrc, now)
+        route = self._routes[ssrc] = Route(producer, producer.stream, True)
         return route
 
     def _owner_of(self, payload_type: int, mid: str | None) -> Producer | None:
@@ -142,77 +142,95 @@ class Publisher:
 
     def admit(self, slot: int, offset: int, length: int) -> str | None:
         """Look at an SRTP packet before it is decrypted: None to go on, or why to drop it."""
-        row = self._pool.rows[slot]
-        if length < FIXED_HEADER_LEN or row[offset] & 0xC0 != 0x80:
+        if length < FIXED_HEADER_LEN:
             return DROP_MALFORMED
-        route = self._routes.get(int.from_bytes(row[offset + 8 : offset + 12]))
+        first, _, seq, _, ssrc = FIXED_HEADER.unpack_from(self._pool.rows[slot], offset)
+        if first & 0xC0 != 0x80:
+            return DROP_MALFORMED
+        route = self._routes.get(ssrc)
         if route is None:
             return None
-        seq = row[offset + 2] << 8 | row[offset + 3]
         known = route.stream.rtx_replay.contains(seq) if route.is_rtx else route.stream.is_duplicate(seq)
         return DROP_DUPLICATE if known else None
 
     def receive(self, slot: int, offset: int, length: int, now: float, batch: ForwardBatch) -> str | None:
         """Take a packet that was admitted and decrypted, `length` bytes at column `offset`: made canonical in place,
         cached, put into the batch. Returns why it is not forwarded, None when it is."""
-        packet = self._pool.rows[slot][offset : offset + length]
+        row = self._pool.rows[slot]
+        end = offset + length
         try:
-            header = parse_header(packet)
-            values, canonical = self._extensions.translate(packet, header)
+            plan, rest = self._extensions.plan(row, offset, length)
         except ValueError:
             return DROP_MALFORMED
-        self._note_arrival(header, values, length, now)
-        route = self._routes.get(header.ssrc) or self._learn(header, values, now)
+        if not plan.is_ascii:
+            return DROP_MALFORMED
+        header: FixedHeader = FIXED_HEADER.unpack_from(row, offset)
+        first, second, _, _, ssrc = header
+        padding_len = 0
+        if first & 0x20:
+            padding_len = row[end - 1]
+            if not 0 < padding_len <= length - plan.header_len:
+                return DROP_MALFORMED
+        self._extensions.count_left_out(plan)
+        self._note_arrival(plan, rest, length, now)
+        payload_type = second & 0x7F
+        route = self._routes.get(ssrc) or self._learn(ssrc, payload_type, plan.mid, now)
         if isinstance(route, str):
             return route
+        payload = offset + plan.header_len
+        rest = plan.canonical_rest(rest)
         if route.is_rtx:
-            return self._receive_rtx(route, slot, offset, packet, header, canonical, now, batch)
-        codec = route.producer.codecs.get(header.payload_type)
+            return self._receive_rtx(route, header, rest, slot, payload, end, padding_len, now, batch)
+        codec = route.producer.codecs.get(payload_type)
         if codec is None:
             return DROP_UNKNOWN_PAYLOAD_TYPE
-        payload, end = offset + header.header_len, offset + length
-        received = ReceivedPacket(slot, packet, header, canonical, codec, header.seq, payload, end, False)
-        return take(self._pool, route, received, now, batch)
+        return take(self._pool, route, codec, header, rest, slot, payload, end, padding_len, length, now, batch)
 
     def _receive_rtx(
         self,
         route: Route,
+        header: FixedHeader,
+        rest: bytes,
         slot: int,
-        offset: int,
-        packet: memoryview,
-        header: RtpHeader,
-        canonical: bytes,
+        payload: int,
+        end: int,
+        padding_len: int,
         now: float,
         batch: ForwardBatch,
     ) -> str | None:
         """Restore the original packet (RFC 4588): its payload begins two bytes further in, its header is rewritten."""
         stream = route.stream
-        codec = route.producer.rtx_codecs.get(header.payload_type)
+        first, second, rtx_seq, timestamp, ssrc = header
+        codec = route.producer.rtx_codecs.get(second & 0x7F)
         if codec is None:
             return DROP_UNKNOWN_PAYLOAD_TYPE
-        stream.rtx_replay.note(header.seq)
-        payload = packet[header.header_len : len(packet) - header.padding_len]
-        if not payload:
+        stream.rtx_replay.note(rtx_seq)
+        content = self._pool.rows[slot][payload : end - padding_len]
+        if not content:
             return DROP_RTX_PADDING
         try:
-            seq = rtx_original_seq(payload)
+            seq = rtx_original_seq(content)
         except ValueError:
             return DROP_MALFORMED_RTX
         # Before the stream's first packet there is no number to relate the original's to.
         if stream.highest_ext_seq is None or stream.is_duplicate(seq):
             return DROP_DUPLICATE
-        own_payload, end = offset + header.header_len + 2, offset + len(packet)
         self._repairs["rtx_received"] += 1
-        received = ReceivedPacket(slot, packet, header, canonical, codec, seq, own_payload, end, True)
-        return take(self._pool, route, received, now, batch)
+        original = (first, second, seq, timestamp, ssrc)
+        size = end - payload
+        return take(
+            self._pool, route, codec, original, rest, slot, payload + RTX_OSN_LEN, end, padding_len, size, now, batch
+        )
 
-    def _note_arrival(self, header: RtpHeader, values: IngressValues, size: int, now: float) -> None:
+    def _note_arrival(self, plan: HeaderPlan, rest: bytes, size: int, now: float) -> None:
         if self._next_report == math.inf:
             self._next_report = now + REPORT_INTERVAL
-        if self._arrivals is not None and values.transport_cc_seq is not None:
-            self._arrivals.note(values.transport_cc_seq, now)
+        at = plan.transport_cc
+        if self._arrivals is not None and at is not None:
+            self._arrivals.note(rest[at] << 8 | rest[at + 1], now)
         elif self._estimator is not None:
-            self._estimator.note_packet(values.abs_send_time, size, now)
+            send_time = None if plan.abs_send_time is None else int.from_bytes(rest[plan.abs_send_time])
+            self._estimator.note_packet(send_time, size, now)
 
     # --- reports
 

@@ -70,16 +70,16 @@ class Reception:
 
     def note_packet(self, ext_seq: int, timestamp: int, size: int, clock_rate: int, now: float) -> None:
         """A packet that came by the stream's own SSRC; `size` in bytes, `timestamp` in ticks of `clock_rate`."""
-        newest = self._note_number(ext_seq)
         self.packets += 1
         self.bytes += size
-        if not newest:
+        if not self._note_number(ext_seq):
             return
         if clock_rate == self._clock_rate:
-            transit = now - self._last_arrival - timestamp_diff(timestamp, self._last_timestamp) / clock_rate
+            ticks = timestamp_diff(timestamp, self._last_timestamp)
+            transit = abs(now - self._last_arrival - ticks / clock_rate)
             # A publisher that was paused or changed its track begins a new timeline; that is not jitter.
-            if abs(transit) < _MAX_PLAUSIBLE_TRANSIT_SECONDS:
-                self.jitter_ticks += (abs(transit) * clock_rate - self.jitter_ticks) * _JITTER_GAIN
+            if transit < _MAX_PLAUSIBLE_TRANSIT_SECONDS:
+                self.jitter_ticks += (transit * clock_rate - self.jitter_ticks) * _JITTER_GAIN
         else:
             self._clock_rate = clock_rate
             self.jitter_ticks = 0.0
@@ -93,10 +93,9 @@ class Reception:
 
     def _note_number(self, ext_seq: int) -> bool:
         if self._first is None:
-            self._first = self._highest = ext_seq
-            return True
-        self._first = min(self._first, ext_seq)
-        if ext_seq <= self._highest:
+            self._first = ext_seq
+        elif ext_seq <= self._highest:
+            self._first = min(self._first, ext_seq)
             return False
         self._highest = ext_seq
         return True

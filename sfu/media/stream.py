@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from sfu.rtp.parameters import Codec, MediaKind
-from sfu.rtp.seq import Unwrapper
+from sfu.rtp.seq import SEQ_MODULUS, Unwrapper, nearest_ext_seq, seq_newer
 
 from .cache import CACHE_SIZE, StreamCache
 from .fanout import ActiveRows, FanoutTable
@@ -67,7 +67,8 @@ class ProducerStream:
         self.newest_timestamp = 0
         self.newest_arrival = 0.0
         self.waiting: list[WaitingConsumer] = []
-        self._unwrapper = Unwrapper()
+        self.highest_ext_seq: int | None = None
+        """None before the first packet."""
 
     @property
     def clock_rate(self) -> int:
@@ -76,28 +77,30 @@ class ProducerStream:
             return self.codec.clock_rate
         return 90000 if self.kind == "video" else 48000
 
-    @property
-    def highest_ext_seq(self) -> int | None:
-        return self._unwrapper.highest
-
     def is_duplicate(self, seq: int) -> bool:
         """Whether the 16-bit number came already, or is older than what is remembered. Moves nothing: may be asked
         about packets that are not authenticated yet."""
-        highest = self._unwrapper.highest
-        if highest is None:
+        highest = self.highest_ext_seq
+        if highest is None or seq_newer(seq, highest):
             return False
-        ext_seq = self._unwrapper.locate(seq)
-        return ext_seq <= highest and (highest - ext_seq >= self.cache.size or self.cache.received(ext_seq))
+        ext_seq = nearest_ext_seq(seq, highest)
+        return highest - ext_seq >= self.cache.size or self.cache.received(ext_seq)
 
     def take_number(self, seq: int, slot: int, codec: Codec, timestamp: int, now: float) -> tuple[int, bool]:
         """(ext_seq of an authenticated packet that is no duplicate, whether the skipped ones can still be repaired)."""
-        previous = self._unwrapper.highest
-        ext_seq = self._unwrapper.unwrap(seq)
+        previous = self.highest_ext_seq
+        if previous is None:
+            ext_seq = seq + SEQ_MODULUS
+        else:
+            ext_seq = previous + 1
+            if seq != ext_seq & 0xFFFF:
+                ext_seq = nearest_ext_seq(seq, previous)
         self.cache.store(ext_seq, slot)
         if previous is not None and ext_seq <= previous:
             if self.nack is not None:
                 self.nack.note_arrival(ext_seq, now)
             return ext_seq, True
+        self.highest_ext_seq = ext_seq
         self.codec = codec
         self.newest_timestamp = timestamp
         self.newest_arrival = now

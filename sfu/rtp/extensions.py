@@ -32,7 +32,7 @@ from .canonical import (
     TRANSPORT_CC_ID,
     TRANSPORT_CC_URI,
 )
-from .packet import FIXED_HEADER_LEN, Buffer, RtpHeader
+from .packet import FIXED_HEADER_LEN, Buffer, RtpHeader, parse_header
 from .parameters import ReceivedHeaderExtension
 
 ONE_BYTE_PROFILE: Final = 0xBEDE
@@ -49,6 +49,10 @@ _ONE_BYTE_MAX_LEN: Final = 16
 _ONE_BYTE_STOP_ID: Final = 15
 _TRANSPORT_CC_LEN: Final = 2
 _ABS_SEND_TIME_LEN: Final = 3
+_AUDIO_LEVEL_LEN: Final = 1
+_EXTENSION_HEADER_LEN: Final = 4
+_SHAPE_BITS: Final = 0xDF
+"""Of the first byte: all but P."""
 _MAX_WORDS: Final = 0xFFFF
 
 # A sender uses a handful of shapes (with and without MID, last packet of a frame...). The bounds keep a hostile one
@@ -145,28 +149,48 @@ class IngressValues:
 
 
 @dataclass(slots=True, frozen=True)
-class _Plan:
-    """How blocks of one shape are rewritten and read. Slices are relative to the block."""
+class HeaderPlan:
+    """How headers of one shape are read and made canonical.
 
+    Offsets and slices are relative to the `rest` of a header: all that stands behind its fixed twelve bytes.
+    """
+
+    first: int
+    """The first byte, but for the P bit."""
+    header_len: int
+    """Where the payload begins, in bytes from the start of the packet."""
+    rest: struct.Struct
+    """Takes the rest out of a packet."""
     signature: Callable[[bytes], object]
-    """Picks the bytes at the structural positions: equal bytes there mean an equal walk."""
+    """Picks the bytes that say where things are, and the identifiers: equal bytes there mean an equal plan."""
     expected: object
     prefix: bytes
-    """Extension header and the two elements of the server's own, values zero."""
-    copies: tuple[tuple[bytes, slice], ...]
-    """Per end-to-end element its new id and length, and where its value is."""
-    padding: bytes
+    """Canonical extension header, the two elements of the server's own with values zero, and what follows up to the
+    first value that is copied."""
+    copies: tuple[tuple[slice, bytes], ...]
+    """Per end-to-end element where its value is, and what stands behind it up to the next value."""
     collisions: int
-    transport_cc: slice | None
+    unknown_profile: bool
+    transport_cc: int | None
+    """Where its two bytes begin."""
     abs_send_time: slice | None
-    mid: slice | None
-    rid: slice | None
-    repaired_rid: slice | None
     audio_level: int | None
+    mid: str | None
+    rid: str | None
+    repaired_rid: str | None
+    is_ascii: bool
+    """The identifiers are. A packet whose identifiers are not is malformed."""
 
-    def applies(self, block: bytes) -> bool:
-        """To a block of the same profile and length."""
-        return self.signature(block) == self.expected
+    def applies(self, rest: bytes) -> bool:
+        """To the rest of a header of the same length with an equal `first`."""
+        return self.signature(rest) == self.expected
+
+    def canonical_rest(self, rest: bytes) -> bytes:
+        """What stands behind the fixed twelve bytes of the canonical header."""
+        canonical = self.prefix
+        for value, following in self.copies:
+            canonical += rest[value] + following
+        return canonical
 
 
 class ExtensionMap:
@@ -184,9 +208,10 @@ class ExtensionMap:
         self._reserved_ids = set(EXTENSION_IDS.values())
         for received in received_extensions:
             self._add(received)
-        self._plans: dict[tuple[int, int], list[_Plan]] = {}
-        self._last: tuple[int, int, _Plan] | None = None
-        """Profile, length of the block, and plan of the last packet."""
+        self._plans: dict[tuple[int, int], list[HeaderPlan]] = {}
+        """By `first` and length of the header."""
+        self._latest: dict[int, HeaderPlan] = {}
+        """By the second byte: packets of one type, and those that end a frame, mostly look like the one before."""
         self._drops = drops
 
     def _add(self, received: ReceivedHeaderExtension) -> None:
@@ -200,62 +225,65 @@ class ExtensionMap:
         self._canonical_ids[received.id] = canonical_id
         self._reserved_ids.add(canonical_id)
 
-    def canonicalise(self, packet: Buffer, header: RtpHeader) -> bytes:
-        """The canonical header of a packet, to stand in front of its payload (`packet[header.header_len:]`).
+    def plan(self, packet: Buffer, offset: int, length: int) -> tuple[HeaderPlan, bytes]:
+        """The plan for a packet of `length` bytes that begins at `offset` of a buffer, and its header's rest.
 
-        Its length is a multiple of four, at least 24. It can be longer than the header that it replaces. The P bit
-        stays set when the packet has padding. Raises ValueError when the extension block is malformed.
+        Raises ValueError when the header is malformed. Identifiers that are not ASCII, and padding, may go unnoticed.
         """
-        return self._rewrite(packet, header, *self._block(packet, header))
+        first, second = packet[offset] & _SHAPE_BITS, packet[offset + 1]
+        latest = self._latest.get(second)
+        if latest is not None and latest.first == first and latest.header_len <= length:
+            (rest,) = latest.rest.unpack_from(packet, offset + FIXED_HEADER_LEN)
+            if latest.signature(rest) == latest.expected:
+                return latest, rest
+        header = parse_header(packet[offset : offset + length])
+        rest = bytes(packet[offset + FIXED_HEADER_LEN : offset + header.header_len])
+        plan = self._latest[second] = self._find_plan(first, header, rest)
+        return plan, rest
 
-    def read(self, packet: Buffer, header: RtpHeader) -> IngressValues:
-        """The values that speak about the connection, and the audio level.
-
-        Raises ValueError when the extension block is malformed or an identifier is not ASCII.
-        """
-        return _values(*self._block(packet, header))
-
-    def translate(self, packet: Buffer, header: RtpHeader) -> tuple[IngressValues, bytes]:
-        """What `read` and `canonicalise` give."""
-        plan, block = self._block(packet, header)
-        return _values(plan, block), self._rewrite(packet, header, plan, block)
-
-    def _block(self, packet: Buffer, header: RtpHeader) -> tuple[_Plan, bytes]:
-        """The extension block, empty where there is none that could be negotiated, and what to do with it."""
-        profile = header.extension_profile
-        if profile is None or not _is_known_profile(profile):
-            return self._plan(b"", ONE_BYTE_PROFILE), b""
-        block = bytes(packet[header.extension_offset : header.extension_offset + header.extension_len])
-        return self._plan(block, profile), block
-
-    def _rewrite(self, packet: Buffer, header: RtpHeader, plan: _Plan, block: bytes) -> bytes:
-        if not block and header.extension_profile is not None and not _is_known_profile(header.extension_profile):
+    def count_left_out(self, plan: HeaderPlan) -> None:
+        """A packet is passed on without what of its header was not negotiated."""
+        if plan.unknown_profile:
             self._drops[DROP_PROFILE] += 1
         if plan.collisions:
             self._drops[DROP_COLLISION] += plan.collisions
-        parts = [_FIRST_BYTE[packet[0]], packet[1:FIXED_HEADER_LEN], plan.prefix]
-        for id_and_length, value in plan.copies:
-            parts += (id_and_length, block[value])
-        parts.append(plan.padding)
-        return b"".join(parts)
 
-    def _plan(self, block: bytes, profile: int) -> _Plan:
-        # Neighbours mostly differ in their transport-cc number only, and therefore have one plan.
-        last = self._last
-        if last is not None and last[0] == profile and last[1] == len(block) and last[2].applies(block):
-            return last[2]
-        plan = self._find_plan(block, profile)
-        self._last = (profile, len(block), plan)
-        return plan
+    def canonicalise(self, packet: Buffer) -> bytes:
+        """The canonical header of a packet, to stand in front of its payload.
 
-    def _find_plan(self, block: bytes, profile: int) -> _Plan:
-        key = (profile, len(block))
+        Its length is a multiple of four, at least 24. It can be longer than the header that it replaces. The P bit
+        stays set when the packet has padding. Raises ValueError when the header is malformed.
+        """
+        plan, rest = self.plan(packet, 0, len(packet))
+        self.count_left_out(plan)
+        return bytes((canonical_first(packet[0]),)) + packet[1:FIXED_HEADER_LEN] + plan.canonical_rest(rest)
+
+    def read(self, packet: Buffer) -> IngressValues:
+        """The values that speak about the connection, and the audio level.
+
+        Raises ValueError when the header is malformed or an identifier is not ASCII.
+        """
+        plan, rest = self.plan(packet, 0, len(packet))
+        if not plan.is_ascii:
+            raise ValueError("header extension identifier is not ASCII")
+        at = plan.transport_cc
+        return IngressValues(
+            transport_cc_seq=None if at is None else rest[at] << 8 | rest[at + 1],
+            abs_send_time=None if plan.abs_send_time is None else int.from_bytes(rest[plan.abs_send_time]),
+            mid=plan.mid,
+            rid=plan.rid,
+            repaired_rid=plan.repaired_rid,
+            audio_level=None if plan.audio_level is None else rest[plan.audio_level],
+        )
+
+    def _find_plan(self, first: int, header: RtpHeader, rest: bytes) -> HeaderPlan:
+        key = (first, header.header_len)
         plans = self._plans.get(key)
         if plans is not None:
             for plan in plans:
-                if plan.applies(block):
+                if plan.applies(rest):
                     return plan
-        plan = self._make_plan(block, profile)
+        plan = self._make_plan(first, header, rest)
         if plans is None:
             if len(self._plans) == _MAX_SIZES:
                 self._plans.clear()
@@ -265,86 +293,94 @@ class ExtensionMap:
         plans.append(plan)
         return plan
 
-    def _make_plan(self, block: bytes, profile: int) -> _Plan:
-        elements, structure = _walk(block, profile)
+    def _make_plan(self, first: int, header: RtpHeader, rest: bytes) -> HeaderPlan:
+        profile, begin = header.extension_profile, header.extension_offset - FIXED_HEADER_LEN
+        elements: list[tuple[int, int, int]] = []
+        structure: list[int] = []
+        unknown_profile = profile is not None and not _is_known_profile(profile)
+        if profile is not None and not unknown_profile:
+            elements, structure = _walk(rest[begin:], profile)
         kept: list[tuple[int, int, int]] = []
-        own: dict[str, tuple[int, int]] = {}
+        own: dict[str, slice] = {}
         collisions = 0
         for received_id, offset, length in elements:
             uri = self._uris.get(received_id)
             if uri in _READ_URIS:
-                own[uri] = (offset, length)
+                own[uri] = slice(begin + offset, begin + offset + length)
             if uri in HOP_BY_HOP_URIS:
                 continue
             canonical_id = received_id if uri is None else self._canonical_ids[received_id]
             if uri is None and received_id in self._reserved_ids:
                 collisions += 1
                 continue
-            kept.append((canonical_id, offset, length))
-        prefix, copies, padding = _layout(kept)
-        signature: Callable[[bytes], object] = itemgetter(*structure) if structure else bytes
-        audio_level = _value_slice(own, AUDIO_LEVEL_URI, 1)
-        return _Plan(
+            kept.append((canonical_id, begin + offset, length))
+        prefix, copies = _canonical_form(kept)
+        positions = [begin + position for position in structure]
+        if profile is not None:
+            positions += range(begin - _EXTENSION_HEADER_LEN, begin)
+        for uri in _IDENTIFIER_URIS & own.keys():
+            positions += range(own[uri].start, own[uri].stop)
+        signature: Callable[[bytes], object] = itemgetter(*positions) if positions else len
+        transport_cc = _of_length(own.get(TRANSPORT_CC_URI), _TRANSPORT_CC_LEN)
+        audio_level = _of_length(own.get(AUDIO_LEVEL_URI), _AUDIO_LEVEL_LEN)
+        return HeaderPlan(
+            first=first,
+            header_len=header.header_len,
+            rest=struct.Struct(f"{len(rest)}s"),
             signature=signature,
-            expected=signature(block),
+            expected=signature(rest),
             prefix=prefix,
             copies=copies,
-            padding=padding,
             collisions=collisions,
-            transport_cc=_value_slice(own, TRANSPORT_CC_URI, _TRANSPORT_CC_LEN),
-            abs_send_time=_value_slice(own, ABS_SEND_TIME_URI, _ABS_SEND_TIME_LEN),
-            mid=_value_slice(own, MID_URI),
-            rid=_value_slice(own, RID_URI),
-            repaired_rid=_value_slice(own, REPAIRED_RID_URI),
+            unknown_profile=unknown_profile,
+            transport_cc=None if transport_cc is None else transport_cc.start,
+            abs_send_time=_of_length(own.get(ABS_SEND_TIME_URI), _ABS_SEND_TIME_LEN),
             audio_level=None if audio_level is None else audio_level.start,
+            mid=_identifier(rest, own.get(MID_URI)),
+            rid=_identifier(rest, own.get(RID_URI)),
+            repaired_rid=_identifier(rest, own.get(REPAIRED_RID_URI)),
+            is_ascii=all(rest[own[uri]].isascii() for uri in _IDENTIFIER_URIS & own.keys()),
         )
+
+
+def canonical_first(first: int) -> int:
+    """The first byte of a canonical header, from the received one's: version 2, X, no CSRCs, P as it was."""
+    return 0x90 | first & 0x20
 
 
 def _is_known_profile(profile: int) -> bool:
     return profile == ONE_BYTE_PROFILE or is_two_byte_profile(profile)
 
 
-def _values(plan: _Plan, block: bytes) -> IngressValues:
-    return IngressValues(
-        None if plan.transport_cc is None else int.from_bytes(block[plan.transport_cc]),
-        None if plan.abs_send_time is None else int.from_bytes(block[plan.abs_send_time]),
-        None if plan.mid is None else block[plan.mid].decode("ascii"),
-        None if plan.rid is None else block[plan.rid].decode("ascii"),
-        None if plan.repaired_rid is None else block[plan.repaired_rid].decode("ascii"),
-        None if plan.audio_level is None else block[plan.audio_level],
-    )
-
-
+_IDENTIFIER_URIS: Final = frozenset({MID_URI, RID_URI, REPAIRED_RID_URI})
 _READ_URIS: Final = HOP_BY_HOP_URIS | {AUDIO_LEVEL_URI}
-_FIRST_BYTE: Final = [bytes([0x90 | first & 0x20]) for first in range(256)]
 
 
-def _value_slice(own: dict[str, tuple[int, int]], uri: str, required_len: int | None = None) -> slice | None:
-    if uri not in own:
-        return None
-    offset, length = own[uri]
-    if required_len is not None and length != required_len:
-        return None
-    return slice(offset, offset + length)
+def _of_length(value: slice | None, length: int) -> slice | None:
+    return value if value is not None and value.stop - value.start == length else None
 
 
-def _layout(kept: list[tuple[int, int, int]]) -> tuple[bytes, tuple[tuple[bytes, slice], ...], bytes]:
-    """Prefix, copies and padding of the canonical extension that holds (canonical id, offset, length) elements."""
+def _identifier(rest: bytes, value: slice | None) -> str | None:
+    return None if value is None else rest[value].decode("ascii", "replace")
+
+
+def _canonical_form(kept: list[tuple[int, int, int]]) -> tuple[bytes, tuple[tuple[slice, bytes], ...]]:
+    """Prefix and copies of the canonical extension that holds (canonical id, offset, length) elements."""
     two_byte = any(
         element_id > _ONE_BYTE_MAX_ID or not 1 <= length <= _ONE_BYTE_MAX_LEN for element_id, _, length in kept
     )
     own = _element_head(TRANSPORT_CC_ID, _TRANSPORT_CC_LEN, two_byte) + bytes(_TRANSPORT_CC_LEN)
     own += _element_head(ABS_SEND_TIME_ID, _ABS_SEND_TIME_LEN, two_byte) + bytes(_ABS_SEND_TIME_LEN)
-    copies = tuple(
-        (_element_head(element_id, length, two_byte), slice(offset, offset + length))
-        for element_id, offset, length in kept
-    )
-    size = len(own) + sum(len(head) + value.stop - value.start for head, value in copies)
+    heads = [_element_head(element_id, length, two_byte) for element_id, _, length in kept]
+    size = len(own) + sum(len(head) + length for head, (_, _, length) in zip(heads, kept, strict=True))
     words = (size + 3) // 4
     if words > _MAX_WORDS:
         raise ValueError("header extension is too long")
     profile = TWO_BYTE_PROFILE if two_byte else ONE_BYTE_PROFILE
-    return struct.pack("!HH", profile, words) + own, copies, bytes(4 * words - size)
+    # What stands in front of each value, and behind the last one.
+    first, *others = [*heads, bytes(4 * words - size)]
+    values = [slice(offset, offset + length) for _, offset, length in kept]
+    return struct.pack("!HH", profile, words) + own + first, tuple(zip(values, others, strict=True))
 
 
 def _element_head(element_id: int, length: int, two_byte: bool) -> bytes:

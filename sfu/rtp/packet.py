@@ -11,12 +11,16 @@ Buffer = bytes | bytearray | memoryview
 
 FIXED_HEADER_LEN: Final = 12
 MIN_RTCP_LEN: Final = 4
-_FIXED: Final = struct.Struct("!BBHII")
+FIXED_HEADER: Final = struct.Struct("!BBHII")
+"""First byte (version, P, X, CC), second byte (marker, payload type), sequence number, timestamp, SSRC."""
 _EXTENSION: Final = struct.Struct("!HH")
 
 RTCP_TYPES: Final = range(192, 224)
 """RFC 5761 section 4: RTCP packet types, as the second byte of a datagram shows them. RTP payload types 64-95 with the
 marker bit would look the same, and are therefore never negotiated."""
+
+FixedHeader = tuple[int, int, int, int, int]
+"""What `FIXED_HEADER` reads."""
 
 
 @dataclass(slots=True)
@@ -47,7 +51,7 @@ def parse_header(buf: Buffer) -> RtpHeader:
     size = len(buf)
     if size < FIXED_HEADER_LEN:
         raise ValueError("RTP packet is shorter than its fixed header")
-    first, second, seq, timestamp, ssrc = _FIXED.unpack_from(buf)
+    first, second, seq, timestamp, ssrc = FIXED_HEADER.unpack_from(buf)
     if first & 0xC0 != 0x80:
         raise ValueError("RTP version is not 2")
     csrc_count = first & 0x0F

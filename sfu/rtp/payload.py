@@ -16,7 +16,8 @@ _H264_STAP_A: Final = 24
 _H264_FU_A: Final = 28
 _AV1_SEQUENCE_HEADER: Final = 1
 _LEB128_MAX_BYTES: Final = 8
-_RTX_OSN_LEN: Final = 2
+RTX_OSN_LEN: Final = 2
+"""Bytes of the original's sequence number in front of its payload."""
 
 
 def is_keyframe(mime_type: str, payload: Buffer) -> bool:
@@ -165,6 +166,6 @@ def rtx_original_seq(payload: Buffer) -> int:
 
     Raises ValueError when it is shorter than that. RTX padding probes have no payload at all: check for them first.
     """
-    if len(payload) < _RTX_OSN_LEN:
+    if len(payload) < RTX_OSN_LEN:
         raise ValueError("RTX payload is shorter than its original sequence number")
     return payload[0] << 8 | payload[1]

@@ -38,6 +38,11 @@ def timestamp_newer(a: int, b: int) -> bool:
     return 0 < ((a - b) & 0xFFFFFFFF) < 0x80000000
 
 
+def nearest_ext_seq(seq: int, highest: int) -> int:
+    """The number, of those that end in these 16 bits, which is -32768..32767 away from `highest`."""
+    return highest + ((seq - highest + 0x8000) & 0xFFFF) - 0x8000
+
+
 class Unwrapper:
     """Turns 16-bit sequence numbers into ones that never wrap (`ext_seq`).
 

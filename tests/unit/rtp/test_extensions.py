@@ -85,7 +85,7 @@ def elements_of(header_bytes):
 def canonical_elements(packet, extension_map=None):
     """The publisher's elements as subscribers see them; the two of the server's own are checked and left out."""
     extension_map = extension_map or ExtensionMap(received(), Counter())
-    canonical = extension_map.canonicalise(memoryview(packet), parse_header(packet))
+    canonical = extension_map.canonicalise(memoryview(packet))
     elements = elements_of(canonical)
     assert elements[:2] == [(TRANSPORT_CC_ID, b"\0\0"), (ABS_SEND_TIME_ID, b"\0\0\0")]
     return elements[2:]
@@ -136,7 +136,7 @@ def test_malformed_blocks_are_refused(profile, block):
 
 def test_packet_without_extension_gets_the_servers_own():
     packet = bytes.fromhex("80e01234 00015180 cafebabe") + b"payload"
-    canonical = ExtensionMap(received(), Counter()).canonicalise(packet, parse_header(packet))
+    canonical = ExtensionMap(received(), Counter()).canonicalise(packet)
     assert canonical == bytes.fromhex("90e01234 00015180 cafebabe bede0002 110000 22000000 00")
 
 
@@ -161,7 +161,7 @@ def test_hop_by_hop_elements_go_no_further():
 )
 def test_columns_written_at_the_offsets_are_read_back(block, profile, transport_cc, abs_send_time):
     packet = packet_with(block, profile)
-    canonical = bytearray(ExtensionMap(received(), Counter()).canonicalise(packet, parse_header(packet)))
+    canonical = bytearray(ExtensionMap(received(), Counter()).canonicalise(packet))
     canonical[transport_cc : transport_cc + 2] = b"\x12\x34"
     canonical[abs_send_time : abs_send_time + 3] = b"\x56\x78\x9a"
     assert parse_header(canonical).extension_profile == profile
@@ -181,7 +181,7 @@ def test_columns_written_at_the_offsets_are_read_back(block, profile, transport_
 )
 def test_two_byte_form_only_where_an_element_needs_it(element, needs_two_bytes):
     packet = packet_with(two_byte(element), TWO_BYTE_PROFILE)
-    canonical = ExtensionMap(received(), Counter()).canonicalise(packet, parse_header(packet))
+    canonical = ExtensionMap(received(), Counter()).canonicalise(packet)
     assert parse_header(canonical).extension_profile == (TWO_BYTE_PROFILE if needs_two_bytes else ONE_BYTE_PROFILE)
     number, value = element
     assert elements_of(canonical)[2:] == [(CANONICAL.get(PUBLISHER.get(number), number), value)]
@@ -190,7 +190,7 @@ def test_two_byte_form_only_where_an_element_needs_it(element, needs_two_bytes):
 def test_csrcs_go_marker_padding_and_all_else_stays():
     block = one_byte((9, b"\x01"))
     packet = packet_with(block, first_byte=0xB1, csrcs=b"CSRC", payload=b"pay\x00\x00\x03")
-    canonical = ExtensionMap(received(), Counter()).canonicalise(packet, parse_header(packet))
+    canonical = ExtensionMap(received(), Counter()).canonicalise(packet)
     assert canonical[:12] == bytes([0xB0]) + packet[1:12]
     assert parse_header(canonical + b"pay\x00\x00\x03").padding_len == 3
 
@@ -214,7 +214,7 @@ def test_unknown_profiles_are_dropped_and_counted():
     extension_map = ExtensionMap(received(), drops)
     packet = packet_with(b"\xff\xff\xff\xff", profile=0x5555)
     assert canonical_elements(packet, extension_map) == []
-    assert extension_map.read(packet, parse_header(packet)) == IngressValues()
+    assert extension_map.read(packet) == IngressValues()
     assert drops == {DROP_PROFILE: 1}
 
 
@@ -223,7 +223,7 @@ def test_truncated_elements_are_refused():
     extension_map = ExtensionMap(received(), Counter())
     for method in (extension_map.canonicalise, extension_map.read):
         with pytest.raises(ValueError):
-            method(packet, parse_header(packet))
+            method(packet)
 
 
 def test_equal_sizes_do_not_mean_equal_shapes():
@@ -249,7 +249,7 @@ def test_values_of_the_connection():
     packet = packet_with(
         one_byte((2, b"\x12\x34"), (3, b"\x01\x02\x03"), (4, b"0"), (5, b"hi"), (6, b"lo"), (7, b"\x85"))
     )
-    values = ExtensionMap(received(), Counter()).read(memoryview(packet), parse_header(packet))
+    values = ExtensionMap(received(), Counter()).read(memoryview(packet))
     assert values == IngressValues(0x1234, 0x010203, "0", "hi", "lo", 0x85)
 
 
@@ -257,19 +257,19 @@ def test_values_are_read_from_each_packet_and_not_from_the_first():
     extension_map = ExtensionMap(received(), Counter())
     for number in (1, 2, 65535):
         packet = packet_with(one_byte((2, number.to_bytes(2)), (4, b"%d" % (number % 10))))
-        values = extension_map.read(packet, parse_header(packet))
+        values = extension_map.read(packet)
         assert (values.transport_cc_seq, values.mid) == (number, str(number % 10))
 
 
 def test_values_of_the_wrong_length_are_absent():
     packet = packet_with(one_byte((2, b"\x12"), (3, b"\x01\x02"), (7, b"\x85\x00")))
-    assert ExtensionMap(received(), Counter()).read(packet, parse_header(packet)) == IngressValues()
+    assert ExtensionMap(received(), Counter()).read(packet) == IngressValues()
 
 
 def test_identifiers_that_are_not_ascii_are_refused():
     packet = packet_with(one_byte((4, b"\xff")))
     with pytest.raises(ValueError):
-        ExtensionMap(received(), Counter()).read(packet, parse_header(packet))
+        ExtensionMap(received(), Counter()).read(packet)
 
 
 # Construction
@@ -302,16 +302,15 @@ element_lists = st.lists(st.tuples(st.integers(1, 255), st.binary(max_size=40)),
 @given(profiles, blocks)
 def test_any_block_gives_a_canonical_header_or_a_value_error(profile, block):
     packet = packet_with(block, profile)
-    header = parse_header(packet)
     try:
-        canonical = shared_map.canonicalise(packet, header)
-        shared_map.read(packet, header)
+        canonical = shared_map.canonicalise(packet)
+        shared_map.read(packet)
     except ValueError:
         return
     assert len(canonical) % 4 == 0
     assert parse_header(canonical).header_len == len(canonical)
     # A map that has seen a thousand shapes gives what a new one gives.
-    assert canonical == ExtensionMap(received(), Counter()).canonicalise(packet, header)
+    assert canonical == ExtensionMap(received(), Counter()).canonicalise(packet)
 
 
 @given(element_lists)
@@ -331,6 +330,6 @@ def test_a_sender_of_ever_new_shapes_does_not_fill_memory():
     for words in range(100):
         for number in range(1, 15):
             packet = packet_with(one_byte((number, b"x")) + bytes(4 * words))
-            extension_map.canonicalise(packet, parse_header(packet))
+            extension_map.canonicalise(packet)
     assert len(extension_map._plans) <= 64
     assert max(len(plans) for plans in extension_map._plans.values()) <= 8
