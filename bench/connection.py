@@ -143,12 +143,13 @@ class ReceiveConnection:
             stream = self.streams[packet.ssrc]
             stream.report_ntp, stream.report_arrival = packet.ntp, now
 
-    def send_report(self, now: float) -> None:
-        """A receiver report about all streams that have begun (RFC 3550 section 6.4.2)."""
+    def reports(self, now: float) -> list[bytes]:
+        """Receiver reports about all streams that have begun (RFC 3550 section 6.4.2)."""
         blocks = [self._block(each, now) for each in self.streams.values() if self._reception.highest[each.row] != NONE]
-        for begin in range(0, len(blocks), _MAX_BLOCKS):
-            report = ReceiverReport(self.own_ssrc, tuple(blocks[begin : begin + _MAX_BLOCKS]))
-            self.transport.send_rtcp(report.to_bytes())
+        return [
+            ReceiverReport(self.own_ssrc, tuple(blocks[begin : begin + _MAX_BLOCKS])).to_bytes()
+            for begin in range(0, len(blocks), _MAX_BLOCKS)
+        ]
 
     def _block(self, stream: Stream, now: float) -> ReportBlock:
         reception, row = self._reception, stream.row

@@ -34,8 +34,6 @@ _RUN: Final = 13
 _ONE_BIT, _TWO_BITS = 0x8000, 0xC000
 """Vector chunks of 14 and 7 symbols; those of one bit say only whether a packet came, with a small delta."""
 _VECTOR_BITS: Final = 14
-_MAX_STATUSES: Final = 2000
-"""Numbers that a report by columns spans: chunks of two bits for all of them leave half of the packet to deltas."""
 
 _Records = tuple[Indices, NDArray[np.uint16], Indices]
 
@@ -123,8 +121,7 @@ class FeedbackBuilder:
         steps = np.diff(ext_seqs, prepend=0)
         steps[starts] = ext_seqs[starts] - base
         spans = ext_seqs[starts + counts - 1] - base
-        holes = rest & (np.minimum.reduceat(steps, starts) > 0) & (spans <= _MAX_STATUSES)
-        holes &= (least >= -0x8000) & (most <= 0x7FFF)
+        holes = rest & (np.minimum.reduceat(steps, starts) > 0) & (least >= -0x8000) & (most <= 0x7FFF)
         holes &= _CHUNKS + 2 * (spans // (_VECTOR_BITS // 2) + 1) + 2 * counts <= MAX_FEEDBACK_LEN - 3
         groups = np.flatnonzero(holes)
         for begin in range(0, len(groups), MAX_ROWS):

@@ -36,7 +36,8 @@ _MAX_BEHIND_TICKS: Final = 5
 _MAX_NACKS: Final = 400
 """In each turn: 20,000 a second, so that a client that fell behind has time to receive what it asks for. A browser has
 its own core to ask from."""
-_NACK_STRIDE: Final = 640
+_ROWS, _STRIDE = 512, 1024
+"""For compound packets of up to 31 report blocks or 100 entries of a NACK."""
 _TIMER_RESOLUTION_S: Final = 0.001
 _SCRATCH: Final = 2048
 
@@ -83,8 +84,8 @@ class Hub:
         self._feedback_rows = RtcpRows(
             self._feedback.matrix, self._feedback.lengths, self._transports, self.lanes.send_rows
         )
-        nacks, nack_lengths = np.zeros((_MAX_NACKS, _NACK_STRIDE), np.uint8), np.zeros(_MAX_NACKS, np.int32)
-        self._nack_rows = RtcpRows(nacks, nack_lengths, self._transports, self.lanes.send_rows)
+        matrix, lengths = np.zeros((_ROWS, _STRIDE), np.uint8), np.zeros(_ROWS, np.int32)
+        self._rows = RtcpRows(matrix, lengths, self._transports, self.lanes.send_rows)
         self._receiving: dict[int, ReceiveConnection] = {}
         self._sending: dict[int, list[SentStream]] = {}
         # The index that was free for the longest time comes first: its address means nothing to the server any more.
@@ -225,19 +226,25 @@ class Hub:
         if self._seekers:
             wanted |= self._seeking[rows]
         wanted[random.randrange(self._sample) :: self._sample] = True
+        chosen = np.flatnonzero(wanted)
         buffer = packets.buffer.data
-        for index in np.flatnonzero(wanted).tolist():
-            self._open(packets, buffer, index, int(rows[index]))
+        for row, number, offset, length, arrival_ns in zip(
+            rows[chosen].tolist(),
+            packets.transports[chosen].tolist(),
+            packets.offsets[chosen].tolist(),
+            packets.lengths[chosen].tolist(),
+            packets.arrival_ns[chosen].tolist(),
+            strict=True,
+        ):
+            self._open(row, number, buffer[offset : offset + length], arrival_ns)
 
-    def _open(self, packets: Packets, buffer: memoryview, index: int, row: int) -> None:
+    def _open(self, row: int, number: int, data: memoryview, arrival_ns: int) -> None:
         """Decrypt one packet: to measure its way, to look for a picture, or to see what it repairs."""
-        number = int(packets.transports[index])
         transport, connection = self._transports.get(number), self._receiving.get(number)
-        length, offset = int(packets.lengths[index]), int(packets.offsets[index])
-        if transport is None or transport.srtp_in is None or connection is None or length > _SCRATCH:
+        if transport is None or transport.srtp_in is None or connection is None or len(data) > _SCRATCH:
             return
-        self._scratch_items[:length] = buffer[offset : offset + length]
-        self._scratch.length_items[0] = length
+        self._scratch_items[: len(data)] = data
+        self._scratch.length_items[0] = len(data)
         if transport.srtp_in.unprotect(self._scratch, 0) is not None:
             self.drops["srtp_failed"] += 1
             return
@@ -249,7 +256,6 @@ class Hub:
             if len(payload) > 2:
                 self.reception.note_repaired(stream.row, int.from_bytes(payload[:2]))
             return
-        arrival_ns = int(packets.arrival_ns[index])
         sent_ns = read_stamp(plain[:end])
         if sent_ns is not None:
             self._latency.add((arrival_ns - sent_ns) / 1e9)
@@ -330,28 +336,35 @@ class Hub:
         for connection in set(self._seekers.values()):
             if connection.transport.connected and now >= connection.next_pli:
                 connection.request_keyframes(now)
-        for index in self._due(_TICKS_PER_REPORT, self._receiving):
-            self._receiving[index].send_report(now)
+        self._send_reports(now)
         for index in self._due(_TICKS_PER_CONSENT, self._transports):
             self._transports[index].check()
 
     def _due(self, period: int, numbered: dict[int, ReceiveConnection] | dict[int, ClientTransport]) -> list[int]:
         """Each index has its own tick within the period."""
-        phase = self._tick_number % period
-        if not numbered:
-            return []
-        return [index for index in range(phase, max(numbered) + 1, period) if index in numbered]
+        return [index for index in range(self._tick_number % period, MAX_TRANSPORTS, period) if index in numbered]
 
     def _send_feedback(self) -> None:
         for owners in self._feedback.build():
             self._feedback_rows.send(owners)
 
+    def _send_reports(self, now: float) -> None:
+        due = self._due(_TICKS_PER_REPORT, self._receiving)
+        reports = [(index, report) for index in due for report in self._receiving[index].reports(now)]
+        self._send_compounds(reports)
+
     def _send_nacks(self, now: float) -> None:
-        owners: list[int] = []
+        nacks: list[tuple[int, bytes]] = []
         for row, entries in self.reception.due_nacks(now, _MAX_NACKS):
             connection = self._receiving.get(int(self.reception.transport[row]))
-            if connection is None:
-                continue
-            self._nack_rows.write(len(owners), connection.nack(row, entries))
-            owners.append(connection.transport.index)
-        self._nack_rows.send(owners)
+            if connection is not None:
+                nacks.append((connection.transport.index, connection.nack(row, entries)))
+        self._send_compounds(nacks)
+
+    def _send_compounds(self, compounds: list[tuple[int, bytes]]) -> None:
+        """Each with the transport that it is for."""
+        for begin in range(0, len(compounds), _ROWS):
+            part = compounds[begin : begin + _ROWS]
+            for row, (_, compound) in enumerate(part):
+                self._rows.write(row, compound)
+            self._rows.send([index for index, _ in part])
