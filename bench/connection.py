@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from sfu.rtp.nack import FMT_NACK
 from sfu.rtp.ntp import dlsr_from_seconds, ntp_middle
 from sfu.rtp.packet import RtpHeader
 from sfu.rtp.pli import Pli
 from sfu.rtp.rtcp import ReceiverReport, ReportBlock, RtcpPacket, SenderReport, serialise_compound
+from sfu.rtp.rtcp_header import PT_RR, PT_RTPFB
 
 from .clips import starts_vp8_keyframe
 from .reception import NONE, Reception
@@ -18,6 +21,8 @@ from .sdp import Description
 from .transport import ClientTransport
 
 _MAX_BLOCKS: Final = 31
+_NACK: Final = struct.Struct("!BBHIBBHII")
+"""A receiver report without blocks, and the head of a generic NACK."""
 PLI_INTERVAL_S: Final = 0.5
 
 
@@ -80,7 +85,10 @@ class ReceiveConnection:
         for ssrc, section in offered.items():
             if ssrc in self.streams:
                 continue
-            row = self._reception.add(self.transport.index, ssrc, is_video=section.kind == "video")
+            is_repaired = section.rtx_ssrc is not None
+            row = self._reception.add(
+                self.transport.index, ssrc, is_video=section.kind == "video", is_repaired=is_repaired
+            )
             rtx_row = None
             if section.rtx_ssrc is not None:
                 rtx_row = self._reception.add(self.transport.index, section.rtx_ssrc, is_rtx=True)
@@ -123,17 +131,25 @@ class ReceiveConnection:
             compound: list[RtcpPacket] = [ReceiverReport(self.own_ssrc), *requests[begin : begin + _MAX_BLOCKS]]
             self.transport.send_rtcp(serialise_compound(compound))
 
+    def nack(self, row: int, entries: bytes) -> bytes:
+        """A compound packet that asks for what `entries` (RFC 4585 section 6.2.1) names of a stream."""
+        return _NACK.pack(
+            0x80, PT_RR, 1, self.own_ssrc,
+            0x80 | FMT_NACK, PT_RTPFB, 2 + len(entries) // 4, self.own_ssrc, self._by_row[row].ssrc,
+        ) + entries  # fmt: skip
+
     def handle(self, packet: RtcpPacket, now: float) -> None:
         if isinstance(packet, SenderReport) and packet.ssrc in self.streams:
             stream = self.streams[packet.ssrc]
             stream.report_ntp, stream.report_arrival = packet.ntp, now
 
-    def send_report(self, now: float) -> None:
-        """A receiver report about all streams that have begun (RFC 3550 section 6.4.2)."""
+    def reports(self, now: float) -> list[bytes]:
+        """Receiver reports about all streams that have begun (RFC 3550 section 6.4.2)."""
         blocks = [self._block(each, now) for each in self.streams.values() if self._reception.highest[each.row] != NONE]
-        for begin in range(0, len(blocks), _MAX_BLOCKS):
-            report = ReceiverReport(self.own_ssrc, tuple(blocks[begin : begin + _MAX_BLOCKS]))
-            self.transport.send_rtcp(report.to_bytes())
+        return [
+            ReceiverReport(self.own_ssrc, tuple(blocks[begin : begin + _MAX_BLOCKS])).to_bytes()
+            for begin in range(0, len(blocks), _MAX_BLOCKS)
+        ]
 
     def _block(self, stream: Stream, now: float) -> ReportBlock:
         reception, row = self._reception, stream.row

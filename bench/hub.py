@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 
 from sfu.net.classify import Kind, classify
 from sfu.net.srtp import RowPointers
-from sfu.rtp.nack import Nack
 from sfu.rtp.packet import FIXED_HEADER_LEN, parse_header
-from sfu.rtp.rtcp import ReceiverReport, RtcpPacket, parse_compound, serialise_compound
+from sfu.rtp.rtcp import RtcpPacket, parse_compound
 
 from .clips import read_stamp
 from .connection import ReceiveConnection
 from .feedback import SHARDS, FeedbackBuilder
 from .histogram import Histogram
-from .lanes import MAX_TRANSPORTS, Lanes, Packets
-from .reception import NONE, Indices, Reception, Totals
+from .lanes import MAX_TRANSPORTS, Lanes
+from .packets import Headers, Packets, read_headers, read_transport_seqs
+from .reception import NONE, Reception, Totals
+from .rtcp_rows import RtcpRows
 from .sender import Pacer, PacketBatch, SentStream
 from .transport import CONSENT_INTERVAL_S, ClientTransport
 
@@ -32,16 +33,16 @@ _TICKS_PER_NACK: Final = 2
 _TICKS_PER_REPORT: Final = round(1 / TICK_S)
 _TICKS_PER_CONSENT: Final = round(CONSENT_INTERVAL_S / TICK_S)
 _MAX_BEHIND_TICKS: Final = 5
-_MAX_NACKED: Final = 100
+_MAX_NACKS: Final = 400
+"""In each turn: 20,000 a second, so that a client that fell behind has time to receive what it asks for. A browser has
+its own core to ask from."""
+_ROWS, _STRIDE = 512, 1024
+"""For compound packets of up to 31 report blocks or 100 entries of a NACK."""
 _TIMER_RESOLUTION_S: Final = 0.001
 _SCRATCH: Final = 2048
 
-_HEADER_READ: Final = 40
-"""Bytes looked at of each packet: the fixed header and the header extensions that servers put first."""
-_ONE_BYTE_PROFILE: Final = 0xBEDE
 _MARKER: Final = 0x80
-_FIRST_ELEMENT: Final = 16
-_ELEMENTS_SEARCHED: Final = 4
+_PADDING: Final = 0x20
 _MAX_ROWS: Final = 1 << 20
 
 # RTCP's first eight bytes travel in clear (RFC 3711 section 3.4). SRTCP's trailer: 20 bytes with GCM, 14 with SHA-1.
@@ -80,6 +81,11 @@ class Hub:
         self._pacer_timer: asyncio.TimerHandle | None = None
         self._feedback = FeedbackBuilder(MAX_TRANSPORTS)
         self._transports: dict[int, ClientTransport] = {}
+        self._feedback_rows = RtcpRows(
+            self._feedback.matrix, self._feedback.lengths, self._transports, self.lanes.send_rows
+        )
+        matrix, lengths = np.zeros((_ROWS, _STRIDE), np.uint8), np.zeros(_ROWS, np.int32)
+        self._rows = RtcpRows(matrix, lengths, self._transports, self.lanes.send_rows)
         self._receiving: dict[int, ReceiveConnection] = {}
         self._sending: dict[int, list[SentStream]] = {}
         # The index that was free for the longest time comes first: its address means nothing to the server any more.
@@ -89,6 +95,7 @@ class Hub:
         self._seeking: NDArray[np.bool_] = np.zeros(_MAX_ROWS, np.bool_)
         self._scratch = RowPointers(np.zeros((1, _SCRATCH), np.uint8), 0)
         self._scratch_row = self._scratch.matrix[0]
+        self._scratch_items = self._scratch_row.data
         self._latency = Histogram()
         self._begun = self._snapshot()
         self._tick_number = 0
@@ -187,85 +194,74 @@ class Hub:
     # Receiving
 
     def _consume(self, packets: Packets) -> None:
-        headers = np.take(packets.buffer, packets.offsets[:, None] + np.arange(_HEADER_READ), mode="clip")
+        headers = read_headers(packets)
         is_media = headers[:, 0] & 0xC0 == 0x80
-        is_rtcp = is_media & (headers[:, 1] >= 192) & (headers[:, 1] <= 223)
+        is_rtcp = (headers[:, 1] >= 192) & (headers[:, 1] <= 223)
         ours = (packets.transports > 0) & (packets.transports < MAX_TRANSPORTS)
         is_rtp = is_media & ~is_rtcp & ours & (packets.lengths >= FIXED_HEADER_LEN)
-        if not is_rtp.all():
-            for index in np.flatnonzero(~is_rtp & ours).tolist():
-                self._receive_other(packets, index)
-            headers = headers[is_rtp]
-        if len(headers):
-            self._receive_rtp(packets, np.flatnonzero(is_rtp), headers)
+        if is_rtp.all():
+            self._receive_rtp(packets, headers)
+            return
+        for index in np.flatnonzero(~is_rtp & ours).tolist():
+            self._receive_other(packets, index)
+        if is_rtp.any():
+            self._receive_rtp(packets.chosen(is_rtp), headers[is_rtp])
 
-    def _receive_rtp(self, packets: Packets, chosen: Indices, headers: NDArray[np.uint8]) -> None:
-        transports = packets.transports[chosen]
-        rows = self.reception.find(transports, headers.view(">u4")[:, 2].astype(np.uint32))
+    def _receive_rtp(self, packets: Packets, headers: Headers) -> None:
+        rows = self.reception.find(packets.transports, headers.view(">u4")[:, 2].astype(np.uint32))
         known = rows != NONE
         if not known.all():
             self.drops["unknown_ssrc"] += int(np.count_nonzero(~known))
-            chosen, headers, transports, rows = chosen[known], headers[known], transports[known], rows[known]
+            packets, headers, rows = packets.chosen(known), headers[known], rows[known]
             if not len(rows):
                 return
-        arrival_ns = packets.arrival_ns[chosen]
-        self.reception.note(
-            rows, headers.view(">u2")[:, 1].astype(np.uint16), packets.lengths[chosen], self._loop.time()
-        )
+        self.reception.note(rows, headers.view(">u2")[:, 1].astype(np.uint16), packets.lengths, self._loop.time())
         self.reception.note_frames(rows, headers[:, 1] >= _MARKER)
-        self._note_transport_seqs(headers, transports, arrival_ns)
-        wanted = self._seeking[rows] | ~self.reception.counts_loss[rows]
-        wanted[random.randrange(self._sample) :: self._sample] = True
-        for index in np.flatnonzero(wanted).tolist():
-            self._open(packets, int(chosen[index]), int(rows[index]))
-
-    def _note_transport_seqs(self, headers: NDArray[np.uint8], transports: Indices, arrival_ns: Indices) -> None:
-        words = headers.view(">u2")
-        wanted = self._transport_cc_id << 4 | 1
-        place = np.full(len(headers), _FIRST_ELEMENT)
-        found = (headers[:, 0] & 0x1F == 0x10) & (words[:, 6] == _ONE_BYTE_PROFILE)
-        all_rows = np.arange(len(headers))
-        for _ in range(_ELEMENTS_SEARCHED):
-            element = headers[all_rows, place]
-            elsewhere = element != wanted
-            if not elsewhere.any():
-                break
-            # The next element is behind this one's length, or behind one byte of padding.
-            step = np.where(element == 0, 1, (element & 0x0F) + 2)
-            place = np.where(elsewhere, np.minimum(place + step, _HEADER_READ - 3), place)
-        found &= headers[all_rows, place] == wanted
-        seqs = headers[all_rows, place + 1].astype(np.uint16) << 8 | headers[all_rows, place + 2]
-        if found.all():
-            self._feedback.note(transports, seqs, arrival_ns // 1000)
+        seqs, numbered = read_transport_seqs(headers, self._transport_cc_id)
+        if numbered.all():
+            self._feedback.note(packets.transports, seqs, packets.arrival_ns // 1000)
         else:
-            self._feedback.note(transports[found], seqs[found], arrival_ns[found] // 1000)
+            self._feedback.note(packets.transports[numbered], seqs[numbered], packets.arrival_ns[numbered] // 1000)
+        wanted = ~self.reception.counts_loss[rows]
+        if self._seekers:
+            wanted |= self._seeking[rows]
+        wanted[random.randrange(self._sample) :: self._sample] = True
+        chosen = np.flatnonzero(wanted)
+        buffer = packets.buffer.data
+        for row, number, offset, length, arrival_ns in zip(
+            rows[chosen].tolist(),
+            packets.transports[chosen].tolist(),
+            packets.offsets[chosen].tolist(),
+            packets.lengths[chosen].tolist(),
+            packets.arrival_ns[chosen].tolist(),
+            strict=True,
+        ):
+            self._open(row, number, buffer[offset : offset + length], arrival_ns)
 
-    def _open(self, packets: Packets, index: int, row: int) -> None:
+    def _open(self, row: int, number: int, data: memoryview, arrival_ns: int) -> None:
         """Decrypt one packet: to measure its way, to look for a picture, or to see what it repairs."""
-        number = int(packets.transports[index])
         transport, connection = self._transports.get(number), self._receiving.get(number)
-        length, offset = int(packets.lengths[index]), int(packets.offsets[index])
-        if transport is None or transport.srtp_in is None or connection is None or length > _SCRATCH:
+        if transport is None or transport.srtp_in is None or connection is None or len(data) > _SCRATCH:
             return
-        self._scratch_row[:length] = packets.buffer[offset : offset + length]
-        self._scratch.lengths[0] = length
+        self._scratch_items[: len(data)] = data
+        self._scratch.length_items[0] = len(data)
         if transport.srtp_in.unprotect(self._scratch, 0) is not None:
             self.drops["srtp_failed"] += 1
             return
-        plain = self._scratch_row[: int(self._scratch.lengths[0])].tobytes()
-        header = parse_header(plain)
-        payload = plain[header.header_len : len(plain) - header.padding_len]
+        plain = bytes(self._scratch_items[: self._scratch.length_items[0]])
+        end = len(plain) - (plain[-1] if plain[0] & _PADDING else 0)
         stream = connection.stream(row)
         if row == stream.rtx_row:
+            payload = plain[parse_header(plain).header_len : end]
             if len(payload) > 2:
                 self.reception.note_repaired(stream.row, int.from_bytes(payload[:2]))
             return
-        arrival_ns = int(packets.arrival_ns[index])
-        sent_ns = read_stamp(payload)
+        sent_ns = read_stamp(plain[:end])
         if sent_ns is not None:
             self._latency.add((arrival_ns - sent_ns) / 1e9)
         if self._seeking[row]:
-            connection.look(stream, header, payload, arrival_ns)
+            header = parse_header(plain)
+            connection.look(stream, header, plain[header.header_len : end], arrival_ns)
 
     def _receive_other(self, packets: Packets, index: int) -> None:
         transport = self._transports.get(int(packets.transports[index]))
@@ -340,39 +336,35 @@ class Hub:
         for connection in set(self._seekers.values()):
             if connection.transport.connected and now >= connection.next_pli:
                 connection.request_keyframes(now)
-        for index in self._due(_TICKS_PER_REPORT, self._receiving):
-            self._receiving[index].send_report(now)
+        self._send_reports(now)
         for index in self._due(_TICKS_PER_CONSENT, self._transports):
             self._transports[index].check()
 
     def _due(self, period: int, numbered: dict[int, ReceiveConnection] | dict[int, ClientTransport]) -> list[int]:
         """Each index has its own tick within the period."""
-        phase = self._tick_number % period
-        if not numbered:
-            return []
-        return [index for index in range(phase, max(numbered) + 1, period) if index in numbered]
+        return [index for index in range(self._tick_number % period, MAX_TRANSPORTS, period) if index in numbered]
 
     def _send_feedback(self) -> None:
         for owners in self._feedback.build():
-            matrix, lengths = self._feedback.matrix, self._feedback.lengths
-            rows: list[int] = []
-            for row, index in enumerate(owners):
-                transport = self._transports.get(index)
-                if transport is None or transport.srtp_out is None:
-                    continue
-                data = transport.srtp_out.protect_rtcp(matrix[row, : lengths[row]].tobytes())
-                matrix[len(rows), : len(data)] = np.frombuffer(data, np.uint8)
-                lengths[len(rows)] = len(data)
-                rows.append(index)
-            self.lanes.send_rows(matrix, lengths[: len(rows)], rows)
+            self._feedback_rows.send(owners)
+
+    def _send_reports(self, now: float) -> None:
+        due = self._due(_TICKS_PER_REPORT, self._receiving)
+        reports = [(index, report) for index in due for report in self._receiving[index].reports(now)]
+        self._send_compounds(reports)
 
     def _send_nacks(self, now: float) -> None:
-        for row in list(self.reception.missing):
+        nacks: list[tuple[int, bytes]] = []
+        for row, entries in self.reception.due_nacks(now, _MAX_NACKS):
             connection = self._receiving.get(int(self.reception.transport[row]))
-            if connection is None:
-                continue
-            stream = connection.stream(row)
-            seqs = self.reception.due_nacks(row, now)
-            if seqs and stream.rtx_row is not None:
-                nack = Nack(connection.own_ssrc, stream.ssrc, tuple(seqs[:_MAX_NACKED]))
-                connection.transport.send_rtcp(serialise_compound([ReceiverReport(connection.own_ssrc), nack]))
+            if connection is not None:
+                nacks.append((connection.transport.index, connection.nack(row, entries)))
+        self._send_compounds(nacks)
+
+    def _send_compounds(self, compounds: list[tuple[int, bytes]]) -> None:
+        """Each with the transport that it is for."""
+        for begin in range(0, len(compounds), _ROWS):
+            part = compounds[begin : begin + _ROWS]
+            for row, (_, compound) in enumerate(part):
+                self._rows.write(row, compound)
+            self._rows.send([index for index, _ in part])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .missing import Missing
+
 Indices = NDArray[np.int64]
 
 NONE: Final = -1
 _FIRST_CAPACITY: Final = 256
-NACK_RETRY_S: Final = 0.1
-NACK_GIVE_UP_S: Final = 1.0
-MAX_MISSING: Final = 1000
-"""Sequence numbers missed at a time in one stream; libwebrtc gives up on repair there and asks for a keyframe."""
+_FIRST: Final = np.zeros(1, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,7 @@ class Reception:
         self.counts_loss: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
         """False for RTX streams, whose numbers say nothing about the media."""
         self.is_video: NDArray[np.bool_] = np.zeros(capacity, np.bool_)
-        self.missing: dict[int, dict[int, list[float]]] = {}
-        """By stream, by ext_seq: when it was noticed and last asked for. Only of streams that miss any."""
+        self.missing = Missing()
         self.repaired = 0
         self.frames = 0
         self._removed = Totals(0, 0, 0, 0)
@@ -70,8 +69,10 @@ class Reception:
         self._rows: Indices = np.zeros(0, np.int64)
         self._sorted = True
 
-    def add(self, transport: int, ssrc: int, *, is_rtx: bool = False, is_video: bool = False) -> int:
-        """A row for a stream that one transport will bring."""
+    def add(
+        self, transport: int, ssrc: int, *, is_rtx: bool = False, is_video: bool = False, is_repaired: bool = True
+    ) -> int:
+        """A row for a stream that one transport will bring. `is_repaired`: what it misses may be asked for."""
         if not self._free:
             self._grow()
         row = self._free.pop()
@@ -80,6 +81,8 @@ class Reception:
         self.received[row] = self.bytes[row] = 0
         self.counts_loss[row] = not is_rtx
         self.is_video[row] = is_video
+        if not is_repaired:
+            self.missing.unasked.add(row)
         self._sorted = False
         return row
 
@@ -96,6 +99,7 @@ class Reception:
         self.transport[row], self.highest[row] = NONE, NONE
         self.received[row] = self.bytes[row] = 0
         self.missing.pop(row, None)
+        self.missing.unasked.discard(row)
         self._free.append(row)
         self._sorted = False
 
@@ -103,37 +107,52 @@ class Reception:
         """The row of each packet, NONE for unknown streams."""
         if not self._sorted:
             self._sort()
-        if not len(self._keys):
+        if not len(self._keys) or not len(ssrcs):
             return np.full(len(ssrcs), NONE, np.int64)
         keys = _keys(transports, ssrcs)
-        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where(self._keys[places] == keys, self._rows[places], NONE)
+        # Packets of one stream come together, so not every one is looked up.
+        heads = _heads(keys[1:] != keys[:-1])
+        keys_of_runs = keys[heads]
+        places = self._keys.searchsorted(keys_of_runs)
+        places[places == len(self._keys)] = 0
+        rows = np.where(self._keys[places] == keys_of_runs, self._rows[places], NONE)
+        return rows.repeat(_lengths(heads, len(keys)))
 
     def note(self, rows: Indices, seqs: NDArray[np.uint16], sizes: Indices, now: float) -> None:
         """Count packets in the order of their arrival: `rows` without NONE, `seqs` off the wire, `sizes` in bytes."""
         if not len(rows):
             return
-        streams, places = np.unique(rows, return_inverse=True)
-        fresh = streams[self.highest[streams] == NONE]
-        if len(fresh):
-            self._begin(fresh, rows, seqs)
+        # A run is neighbours of one stream whose numbers go up by one; from here on everything is done by the run.
+        heads = _heads((rows[1:] != rows[:-1]) | (seqs[1:] - seqs[:-1] != 1))
+        run_rows = rows[heads]
+        order = run_rows.argsort(kind="stable")
+        run_rows, firsts = run_rows[order], seqs[heads][order].astype(np.int64)
+        counts, octets = _lengths(heads, len(rows))[order], np.add.reduceat(sizes, heads)[order]
+        begins = _heads(run_rows[1:] != run_rows[:-1])
+        streams = run_rows[begins]
         before = self.highest[streams]
-        base = self.highest[rows]
-        ext_seqs = base + ((seqs.astype(np.int64) - base + 0x8000 & 0xFFFF) - 0x8000)
-        np.maximum.at(self.highest, rows, ext_seqs)
-        counts = np.bincount(places)
-        self.received[streams] += counts
-        np.add.at(self.bytes, rows, sizes)
-        # Where the numbers went up by 1, 2, ... as many as came, nothing is missing, late or there twice.
-        steps = np.bincount(places, ext_seqs - base)
-        regular = (self.highest[streams] - before == counts) & (2 * steps == counts * (counts + 1))
-        irregular = ~regular & self.counts_loss[streams]
-        if irregular.any():
-            in_streams = ext_seqs[np.argsort(places, kind="stable")].tolist()
-            ends = np.cumsum(counts)
-            for place in np.flatnonzero(irregular).tolist():
-                of_stream = in_streams[ends[place] - counts[place] : ends[place]]
-                self._note_irregular(int(streams[place]), int(before[place]), of_stream, now)
+        if before.min() == NONE:
+            self._begin(streams, firsts[begins])
+            before = self.highest[streams]
+        # Where each run goes on where the one before it ended, nothing is missing, late or there twice.
+        expected = np.empty_like(firsts)
+        expected[1:] = firsts[:-1] + counts[:-1]
+        expected[begins] = before + 1
+        regular = np.logical_and.reduceat(firsts - expected & 0xFFFF == 0, begins)
+        self.bytes[streams] += np.add.reduceat(octets, begins)
+        received = np.add.reduceat(counts, begins)
+        if regular.all():
+            self.received[streams] += received
+            self.highest[streams] = before + received
+            return
+        self.received[streams[regular]] += received[regular]
+        self.highest[streams[regular]] = (before + received)[regular]
+        bounds = [*begins.tolist(), len(firsts)]
+        of_runs = list(zip(firsts.tolist(), counts.tolist(), strict=True))
+        for place in np.flatnonzero(~regular).tolist():
+            self._note_irregular(
+                int(streams[place]), int(before[place]), of_runs[bounds[place] : bounds[place + 1]], now
+            )
 
     def note_frames(self, rows: Indices, markers: NDArray[np.bool_]) -> None:
         """Count what the packets of `rows` complete; `markers`: whether each has the marker."""
@@ -141,27 +160,14 @@ class Reception:
 
     def note_repaired(self, row: int, seq: int) -> None:
         """RTX brought the packet with this number of the original stream."""
-        missing = self.missing.get(row)
-        if missing is None:
-            return
         highest = int(self.highest[row])
-        if missing.pop(highest + ((seq - highest + 0x8000 & 0xFFFF) - 0x8000), None) is not None:
+        if self.missing.take(row, highest + ((seq - highest + 0x8000 & 0xFFFF) - 0x8000)):
             self.repaired += 1
-            self._tidy(row)
 
-    def due_nacks(self, row: int, now: float) -> list[int]:
-        """16-bit numbers to ask for now. Those that are too old, or too many, are given up."""
-        missing = self.missing.get(row, {})
-        due: list[int] = []
-        for ext_seq, times in list(missing.items()):
-            noticed, asked = times
-            if now - noticed > NACK_GIVE_UP_S or len(missing) > MAX_MISSING:
-                del missing[ext_seq]
-            elif now - asked >= NACK_RETRY_S:
-                times[1] = now
-                due.append(ext_seq & 0xFFFF)
-        self._tidy(row)
-        return due
+    def due_nacks(self, now: float, most: int) -> Iterator[tuple[int, bytes]]:
+        """Rows of which packets are to be asked for now, `most` of them, each with the entries of a NACK. What is too
+        old, or too much, is given up."""
+        return self.missing.due(now, most)
 
     def lost(self, row: int) -> int:
         """Cumulative loss of a stream as a report block has it (RFC 3550 section 6.4.1)."""
@@ -179,27 +185,33 @@ class Reception:
             self.frames,
         )
 
-    def _begin(self, fresh: Indices, rows: Indices, seqs: NDArray[np.uint16]) -> None:
-        for row in fresh.tolist():
-            # One wrap up, so that an earlier packet that arrives late is still positive.
-            first = int(seqs[np.argmax(rows == row)]) + 0x10000
-            self.first[row], self.highest[row] = first, first - 1
+    def _begin(self, streams: Indices, seqs: Indices) -> None:
+        """Those of `streams` that have had no packet begin with these."""
+        fresh = self.highest[streams] == NONE
+        # One wrap up, so that an earlier packet that arrives late is still positive.
+        self.first[streams[fresh]] = seqs[fresh] + 0x10000
+        self.highest[streams[fresh]] = seqs[fresh] + 0xFFFF
 
-    def _note_irregular(self, row: int, highest: int, ext_seqs: list[int], now: float) -> None:
-        missing = self.missing.setdefault(row, {})
-        for ext_seq in ext_seqs:
-            if ext_seq > highest:
-                for gap in range(highest + 1, ext_seq):
-                    missing[gap] = [now, 0.0]
-                highest = ext_seq
-            elif missing.pop(ext_seq, None) is None:
-                # A duplicate, or what came before the first packet that was seen: neither says anything about loss.
-                self.received[row] -= 1
-        self._tidy(row)
-
-    def _tidy(self, row: int) -> None:
-        if row in self.missing and not self.missing[row]:
-            del self.missing[row]
+    def _note_irregular(self, row: int, highest: int, runs: list[tuple[int, int]], now: float) -> None:
+        """Runs of one stream: the number that each begins with, off the wire, and how many packets it has."""
+        counts_loss = bool(self.counts_loss[row])
+        received = 0
+        for first, count in runs:
+            begin = highest + ((first - highest + 0x8000 & 0xFFFF) - 0x8000)
+            end = begin + count
+            if not counts_loss:
+                received += count
+            elif begin > highest:
+                received += count
+                if begin > highest + 1:
+                    self.missing.add(row, highest + 1, begin, now)
+            else:
+                # A duplicate, or what came before the first packet that was seen, says nothing about loss.
+                late = range(begin, min(end, highest + 1))
+                received += count - len(late) + sum(self.missing.take(row, ext_seq) for ext_seq in late)
+            highest = max(highest, end - 1)
+        self.received[row] += received
+        self.highest[row] = highest
 
     def _sort(self) -> None:
         rows = np.flatnonzero(self.transport != NONE)
@@ -224,3 +236,16 @@ class Reception:
 
 def _keys(transports: Indices, ssrcs: NDArray[np.uint32]) -> NDArray[np.uint64]:
     return transports.astype(np.uint64) << np.uint64(32) | ssrcs.astype(np.uint64)
+
+
+def _heads(differs: NDArray[np.bool_]) -> Indices:
+    """Where runs begin, by whether each element but the first differs from the one before it."""
+    return np.concatenate([_FIRST, differs.nonzero()[0] + 1])
+
+
+def _lengths(heads: Indices, total: int) -> Indices:
+    """Of the runs that begin there, in so many elements."""
+    lengths = np.empty_like(heads)
+    np.subtract(heads[1:], heads[:-1], out=lengths[:-1])
+    lengths[-1] = total - heads[-1]
+    return lengths

@@ -1,5 +1,7 @@
 """Transport-cc reports made by columns are those that the ordinary builder would make."""
 
+from random import Random
+
 import numpy as np
 import pytest
 
@@ -141,3 +143,42 @@ def test_a_transport_that_begins_anew_has_nothing_to_go_on_from():
     receiver.tick()
     assert receiver.results(1) == [(100, 1000), (7, 2000)]
     assert [report.feedback_count for report in receiver.reports[1]] == [0, 0]
+
+
+@pytest.mark.parametrize("pace_us", [500, 30_000, 70_000])
+@pytest.mark.parametrize("seed", range(30))
+def test_losses_of_many_at_a_time_are_reported_as_the_ordinary_builder_would(seed, pace_us, monkeypatch):
+    random = Random(seed)
+    receiver = Receiver()
+    monkeypatch.setattr(receiver.builder, "_fill_irregular", lambda *_: pytest.fail("nothing is out of order"))
+    start, time_us = random.choice(STARTS), 1_000_000
+    expected: dict[int, list[tuple[int, int | None]]] = {}
+    for _ in range(4):
+        count = random.choice([1, 2, 14, 15, 120])
+        packets = []
+        for transport in range(1, 8):
+            for number in range(count):
+                time_us += random.randrange(pace_us)
+                arrived = random.random() < 0.6
+                if arrived:
+                    packets.append((transport, start + number, time_us))
+                if arrived or transport in expected:
+                    expected.setdefault(transport, []).append(
+                        (start + number & 0xFFFF, time_us // 250 * 250 if arrived else None)
+                    )
+        if packets:
+            receiver.arrive(*packets)
+        receiver.tick()
+        start += count
+    for transport, results in expected.items():
+        while results and results[-1][1] is None:
+            results.pop()
+        assert receiver.results(transport) == results
+
+
+def test_a_burst_that_is_too_long_for_one_report_is_split():
+    receiver = Receiver()
+    receiver.arrive((1, 10, 1000), (1, 5000, 2000), *((1, 5002 + 2 * number, 3000) for number in range(900)))
+    receiver.tick()
+    arrived = [seq for seq, arrival in receiver.results(1) if arrival is not None]
+    assert arrived == [10, 5000, *range(5002, 6802, 2)]

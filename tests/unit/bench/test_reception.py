@@ -1,9 +1,13 @@
 """Loss is counted right whatever the numbers do: wraps, reordering, duplicates, repair."""
 
+from random import Random
+
 import numpy as np
 import pytest
 
-from bench.reception import NACK_GIVE_UP_S, NACK_RETRY_S, NONE, Reception
+from bench.missing import NACK_GIVE_UP_S, NACK_RETRY_S
+from bench.reception import NONE, Reception
+from sfu.rtp.nack import Nack
 
 STARTS = [0, 1, 32767, 32768, 65530, 65534, 65535]
 
@@ -13,6 +17,11 @@ def feed(reception, row, numbers, now=0.0, size=100):
     rows = np.full(len(numbers), row, np.int64)
     seqs = np.array([number & 0xFFFF for number in numbers], np.uint16)
     reception.note(rows, seqs, np.full(len(numbers), size), now)
+
+
+def asked(reception, now, most=100):
+    """{row: numbers} of the NACKs that are due."""
+    return {row: list(Nack.parse_body(bytes(8) + entries).seqs) for row, entries in reception.due_nacks(now, most)}
 
 
 @pytest.fixture
@@ -125,10 +134,10 @@ def test_the_table_grows(reception):
 
 def test_missing_packets_are_asked_for_again_and_given_up(reception, row):
     feed(reception, row, [65535, 2], now=10.0)
-    assert reception.due_nacks(row, 10.0) == [0, 1]
-    assert reception.due_nacks(row, 10.0 + NACK_RETRY_S / 2) == []
-    assert reception.due_nacks(row, 10.0 + 1.5 * NACK_RETRY_S) == [0, 1]
-    assert reception.due_nacks(row, 10.2 + NACK_GIVE_UP_S) == []
+    assert asked(reception, 10.0) == {row: [0, 1]}
+    assert asked(reception, 10.0 + NACK_RETRY_S / 2) == {}
+    assert asked(reception, 10.0 + 1.5 * NACK_RETRY_S) == {row: [0, 1]}
+    assert asked(reception, 10.2 + NACK_GIVE_UP_S) == {}
     assert reception.missing == {}
     assert reception.lost(row) == 2
 
@@ -139,3 +148,99 @@ def test_pictures_end_with_the_marker_and_every_packet_of_audio_is_a_frame(recep
     rows = np.array([video, video, video, audio, audio, rtx])
     reception.note_frames(rows, np.array([False, True, False, False, True, True]))
     assert reception.totals().frames == 3
+
+
+class Plain:
+    """One packet after the other, as a receiver of one stream would count them."""
+
+    def __init__(self):
+        self.highest = self.first = None
+        self.received = self.repaired = 0
+        self.missing = []
+
+    def arrive(self, seq):
+        if self.highest is None:
+            self.first, self.highest = seq + 0x10000, seq + 0xFFFF
+        number = self.nearest(seq)
+        if number > self.highest:
+            self.missing += range(self.highest + 1, number)
+            self.highest = number
+            self.received += 1
+        elif number in self.missing:
+            self.missing.remove(number)
+            self.received += 1
+
+    def repair(self, seq):
+        number = self.nearest(seq)
+        if number in self.missing:
+            self.missing.remove(number)
+            self.repaired += 1
+
+    def nearest(self, seq):
+        return self.highest + ((seq - self.highest + 0x8000 & 0xFFFF) - 0x8000)
+
+
+def damaged(random, seq, count):
+    """Numbers from `seq` on, some lost (alone and in bursts), some twice, some late."""
+    numbers = list(range(seq, seq + count))
+    for _ in range(random.randrange(4)):
+        begin = random.randrange(len(numbers))
+        del numbers[begin : begin + random.choice([1, 1, 2, 30])]
+        if not numbers:
+            return []
+    for _ in range(random.randrange(3)):
+        numbers.insert(random.randrange(len(numbers) + 1), random.choice(numbers))
+        place = random.randrange(len(numbers))
+        numbers.insert(max(0, place - random.randrange(5)), numbers.pop(place))
+    return numbers
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_batches_of_many_streams_are_counted_as_packet_by_packet(reception, seed):
+    random = Random(seed)
+    streams = {reception.add(number, 5): (Plain(), random.choice(STARTS)) for number in range(random.choice([1, 4, 9]))}
+    octets = 0
+    for _ in range(30):
+        arrivals = []
+        for row, (plain, seq) in streams.items():
+            count = random.choice([1, 6, 6, 40])
+            numbers = damaged(random, seq, count) if random.random() < 0.5 else list(range(seq, seq + count))
+            streams[row] = plain, seq + count
+            arrivals.append([(row, number & 0xFFFF) for number in numbers])
+        if random.random() < 0.5:
+            # Runs of one stream between those of others, as two calls of the server may bring them.
+            arrivals = [part for each in arrivals for part in (each[: len(each) // 2], each[len(each) // 2 :])]
+            random.shuffle(arrivals)
+        packets = [packet for each in arrivals for packet in each]
+        sizes = np.array([random.randrange(20, 1200) for _ in packets], np.int64)
+        rows, seqs = (np.array(column) for column in zip(*packets, strict=True)) if packets else (np.zeros(0),) * 2
+        reception.note(rows.astype(np.int64), seqs.astype(np.uint16), sizes, 0.0)
+        octets += int(sizes.sum())
+        for row, seq in packets:
+            streams[row][0].arrive(seq)
+        for row, (plain, _) in streams.items():
+            if plain.missing and random.random() < 0.3:
+                for number in random.sample(plain.missing, random.randrange(1, len(plain.missing) + 1)):
+                    reception.note_repaired(row, number & 0xFFFF)
+                    plain.repair(number & 0xFFFF)
+            assert list(reception.missing.get(row, ())) == plain.missing
+            if plain.highest is not None:
+                assert (reception.highest[row], reception.first[row]) == (plain.highest, plain.first)
+                assert reception.received[row] == plain.received
+    begun = [plain for plain, _ in streams.values() if plain.highest is not None]
+    totals = reception.totals()
+    assert totals.expected == sum(plain.highest - plain.first + 1 for plain in begun)
+    assert totals.received == sum(plain.received for plain in begun)
+    assert totals.repaired == sum(plain.repaired for plain in begun)
+    assert totals.bytes == octets
+
+
+def test_what_nothing_repairs_is_not_asked_for_but_may_be_late(reception):
+    row = reception.add(1, 2, is_repaired=False)
+    feed(reception, row, [1, 5], now=1.0)
+    assert asked(reception, 1.0) == {}
+    assert asked(reception, 1.5) == {}
+    feed(reception, row, [3], now=1.5)
+    assert reception.lost(row) == 2
+    assert asked(reception, 2.2) == {}
+    assert reception.missing == {}
