@@ -53,6 +53,7 @@ CASES: Final[dict[str, Case]] = {
     "webinar of 300, without offload": Case("webinar", Options(join_rate=40.0), 0, loads=(300,), offload=False),
     "webinar of 100": Case("webinar", Options(), 0, loads=(100,)),
     "webinar of 800": Case("webinar", Options(join_rate=40.0), 0, loads=(400, 800)),
+    "webinar of 1,320": Case("webinar", Options(join_rate=40.0), 0, loads=(660, 1320)),
     "stage of 6": Case("stage", Options(limit=500, guests=5), 0, loads=(0,)),
     "stage of 21": Case("stage", Options(limit=500), 0, loads=(0,)),
     "10 speakers, 300 listeners": Case("audio", Options(join_rate=40.0), 0, loads=(150, 300)),

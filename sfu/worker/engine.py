@@ -51,8 +51,8 @@ MAX_BATCH = 64
 """Datagrams of one recvmmsg; twice that gained nothing in measurements and lengthens the wake-up."""
 MAX_BATCHES_PER_WAKEUP = 4
 """Then the loop sees to timers and the channel, and the kernel's buffer holds the rest."""
-SHED_AFTER_FULL_BATCHES = 8
-"""So many in a row are a backlog rather than a burst: half a thousand datagrams, of 3,000 that the kernel may keep."""
+SHED_AFTER_FULL_BATCHES = 16
+"""So many in a row are a backlog rather than a burst: a thousand datagrams, of 3,000 that the kernel may keep."""
 RTCP_SHARE = 0.25
 """Of the worker's time that RTCP may take, with the retransmissions that it asks for. A thousand subscribers who lose
 nothing take half of it. When all of them lose packets at once, answering each would take the time of what comes next,

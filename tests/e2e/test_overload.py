@@ -14,7 +14,7 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
 _REQUESTS = 1500
-"""More than twice what counts as a backlog, and what the kernel keeps for one socket."""
+"""More than what counts as a backlog, and less than the kernel keeps for one socket."""
 
 _NACKED = 150
 """Packets that one NACK asks for."""
