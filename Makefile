@@ -19,6 +19,8 @@ TSC      := $(NODE)/node_modules/.bin/tsc
 run: $(VENV)/.installed
 	@exec $(BIN)/greenroom serve --port $(PORT) --rtc-port $(RTC_PORT) --data-dir "$(DATA_DIR)"
 
+# Dozens of processes of the same source: where the environment says that bytecode is not kept, each would compile it.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.installed-test programs
 	@$(MAKE) --silent $(NODE)/.installed || echo "Tests that use packages of npm are skipped." >&2
 	$(BIN)/python -m pytest -n 3 $(ARGS)

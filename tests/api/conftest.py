@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from control_api.http import openapi
 from control_api.http.app import create_app
+from control_api.http.route_table import AnyRoute
 from control_api.http.routes_bodies import Readiness
 from control_api.store import Database, PostgresStore
 from control_api.tokens.auth import Authenticator
@@ -34,6 +36,24 @@ class ScriptedHealth:
 
     async def readiness(self) -> Readiness:
         return self.report
+
+
+_make_document = openapi.document
+_documents: dict[tuple[str, ...], openapi.Json] = {}
+
+
+def _document_made_once(routes: Iterable[AnyRoute]) -> openapi.Json:
+    routes = tuple(routes)
+    names = tuple(route.name for route in routes)
+    if names not in _documents:
+        _documents[names] = _make_document(routes)
+    return _documents[names]
+
+
+@pytest.fixture(autouse=True)
+def documents_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They depend on the routes alone, and to make one takes longer than most tests of an application."""
+    monkeypatch.setattr(openapi, "document", _document_made_once)
 
 
 @dataclass

@@ -43,10 +43,12 @@ aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
 
 
 class MovingPicture(VideoStreamTrack):
-    """Bright bands that move with every frame."""
+    """Bright bands that move with every frame. Like a camera, it leaves out the frames that it is too late for."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.taken: list[float] = []
+        """Monotonic seconds of each frame."""
         self._index = 0
         self._started: float | None = None
 
@@ -55,6 +57,8 @@ class MovingPicture(VideoStreamTrack):
         if self._started is None:
             self._started = loop.time()
         await asyncio.sleep(self._started + self._index / FPS - loop.time())
+        self._index = max(self._index, int((loop.time() - self._started) * FPS))
+        self.taken.append(time.monotonic())
         frame = av.VideoFrame.from_ndarray(clips.picture(self._index, WIDTH, HEIGHT), format="rgb24")
         frame = frame.reformat(format="yuv420p")
         frame.pts = self._index * clips.VIDEO_CLOCK_HZ // FPS
@@ -156,6 +160,8 @@ class AiortcPeer:
         """By participant id and source; those of a new connection take the place of the old."""
         self.publisher: RTCPeerConnection | None = None
         self.receiver: RTCPeerConnection | None = None
+        self.camera: MovingPicture | None = None
+        """What is published now, or was last."""
         self.codec: str | None = None
         self.resets = 0
         self._relay = relay
@@ -182,7 +188,8 @@ class AiortcPeer:
         self.codec = codec
         connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.publisher = connection
-        video = connection.addTransceiver(MovingPicture(), direction="sendonly")
+        self.camera = MovingPicture()
+        video = connection.addTransceiver(self.camera, direction="sendonly")
         capabilities = RTCRtpSender.getCapabilities("video").codecs
         names = (f"video/{codec}".lower(), "video/rtx")
         video.setCodecPreferences([entry for entry in capabilities if entry.mimeType.lower() in names])
