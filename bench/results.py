@@ -154,8 +154,8 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 def _table(runs: Sequence[Run]) -> str:
-    names = list(dict.fromkeys(run.system for run in runs))
-    lines = [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    columns = _columns(runs)
+    lines = [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
     rows: list[tuple[str, Callable[[Json], float | None], Callable[[float], str]]] = [
         ("load", lambda m: m["load"], lambda v: f"{v:.0f}"),
         ("packets/s out", lambda m: m["packets_out_per_s"], count),
@@ -172,17 +172,34 @@ def _table(runs: Sequence[Run]) -> str:
         ("worker, us per packet", lambda m: m["worker_us_per_packet"], lambda v: f"{v:.2f}"),
         ("control, us per packet", lambda m: m["control_us_per_packet"], lambda v: f"{v:.2f}"),
         ("memory per participant, kB", lambda m: m["memory_per_participant_bytes"], lambda v: f"{v / 1000:.0f}"),
+        (
+            "reports left unread (`rtcp_shed`), per s",
+            lambda m: m["server_drops"].get("rtcp_shed", 0) / m["seconds"],
+            lambda v: f"{v:.0f}",
+        ),
         ("busiest client's CPU", lambda m: m["client_cpu"], share),
         ("runs limited by the clients", lambda m: float(m["client_limited"]), lambda v: "yes" if v else "no"),
     ]
     for label, value, text in rows:
-        cells = []
-        for name in names:
-            best = [run.best for run in runs if run.system == name]
-            cells.append(median_and_spread([value(each) for each in best if each is not None], text))
+        cells = [median_and_spread([value(each) for each in measured], text) for measured in columns.values()]
         lines.append(f"| {label} | {' | '.join(cells)} |")
     lines += [f"\n{run.system}, run {run.number + 1}, failed: {run.error}" for run in runs if run.error]
     return "\n".join(lines) + "\n"
+
+
+def _columns(runs: Sequence[Run]) -> dict[str, list[Json]]:
+    """Measurements by what stands above them: the system, and the load where several were measured one by one."""
+    columns: dict[str, list[Json]] = {}
+    for name in dict.fromkeys(run.system for run in runs):
+        of_system = [run for run in runs if run.system == name]
+        loads = list(dict.fromkeys(each["load"] for run in of_system for each in run.measurements))
+        if len(loads) < 2 or any(run.search is not None for run in of_system):
+            columns[name] = [run.best for run in of_system if run.best is not None]
+            continue
+        for load in loads:
+            same = [each for run in of_system for each in run.measurements if each["load"] == load]
+            columns[f"{name}, {load:,}"] = same
+    return columns
 
 
 def _ratios(runs: Sequence[Run]) -> str:

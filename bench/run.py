@@ -50,10 +50,9 @@ CURVE: Final = (0.25, 0.5, 0.75, 1.0)
 CASES: Final[dict[str, Case]] = {
     "webinar": Case("webinar", Options(join_rate=40.0), 100),
     "webinar, segments split by the kernel": Case("webinar", Options(join_rate=40.0), 100, gro=False),
-    "webinar of 300, without offload": Case("webinar", Options(join_rate=40.0), 0, loads=(300,), offload=False),
-    "webinar of 100": Case("webinar", Options(), 0, loads=(100,)),
-    "webinar of 800": Case("webinar", Options(join_rate=40.0), 0, loads=(400, 800)),
-    "webinar of 1,320": Case("webinar", Options(join_rate=40.0), 0, loads=(660, 1320)),
+    "webinar of 660, without offload": Case("webinar", Options(join_rate=40.0), 0, loads=(330, 660), offload=False),
+    "webinar of 100": Case("webinar", Options(), 0, loads=(50, 100)),
+    "webinar of 1,320": Case("webinar", Options(join_rate=40.0), 0, loads=(330, 660, 990, 1320)),
     "stage of 6": Case("stage", Options(limit=500, guests=5), 0, loads=(0,)),
     "stage of 21": Case("stage", Options(limit=500), 0, loads=(0,)),
     "10 speakers, 300 listeners": Case("audio", Options(join_rate=40.0), 0, loads=(150, 300)),

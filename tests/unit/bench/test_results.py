@@ -37,6 +37,24 @@ def test_figures_are_medians_with_their_spread():
     assert row(text, "CPU workers") == ["50.0 % (50.0 % - 50.0 %)", "100.0 % (100.0 % - 100.0 %)"]
 
 
+def test_each_of_several_fixed_loads_has_its_column():
+    runs = [run("greenroom", n, 100, 5.0 + n) for n in range(3)] + [run("other", 0, 80, 10.0)]
+    for each in runs:
+        each.search = None
+    del runs[3].measurements[0]
+    text = report(runs, CORES)
+    assert "| | greenroom, 50 | greenroom, 100 | other |" in text
+    assert row(text, "load") == ["50 (50 - 50)", "100 (100 - 100)", "80"]
+    assert row(text, "CPU workers")[:2] == ["30.0 % (25.0 % - 35.0 %)", "60.0 % (50.0 % - 70.0 %)"]
+    assert "- load, greenroom / other: 1.25" in text
+
+
+def test_reports_that_were_left_unread_are_told():
+    runs = [run("greenroom", 0, 100, 5.0)]
+    runs[0].search["measurement"]["server_drops"] = {"rtcp_shed": 420}
+    assert row(report(runs, CORES), "reports left unread (`rtcp_shed`), per s") == ["42"]
+
+
 def test_systems_are_compared_run_by_run():
     text = report(RUNS, CORES)
     assert "- load, greenroom / other: 2.20 (2.00 - 2.40)" in text
