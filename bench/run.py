@@ -124,7 +124,7 @@ async def _run_all(arguments: argparse.Namespace, cores: Cores, progress: Progre
         for name in arguments.cases:
             # Alternating, so that what else the machine does in these hours meets all systems alike.
             suitable = [each for each in chosen if each.name in ONLY[name]]
-            for each in suitable if number % 2 == 0 else reversed(suitable):
+            for each in suitable if (before + number) % 2 == 0 else reversed(suitable):
                 progress.line(f"run {number + 1} of {arguments.runs}: {name} on {each.name}")
                 case = _shortened(CASES[name], arguments.seconds)
                 _keep(arguments.out, await run_case(name, case, each, before + number, cores, progress))
