@@ -13,20 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from sfu.media.egress import Egress, ForwardBatch, Retransmission
+from sfu.media.egress import Egress, ForwardBatch
 from sfu.media.fanout import FanoutTable
 from sfu.media.pool import HEADROOM, PacketPool
 from sfu.media.ports import PortTable
 from sfu.media.publisher import DROP_TOO_MANY_SSRCS, DROP_UNKNOWN_SSRC
-from sfu.media.subscriber import FEEDBACK_NOT_SENT
 from sfu.net.dtls import fingerprint, generate_certificate
 from sfu.net.mux import PortMux, Received
-from sfu.net.srtp import RowPointers, SrtpInbound, protect_rows, unprotect_rtcp_rows
+from sfu.net.srtp import RowPointers, protect_rows
 from sfu.net.udp import UdpSocket
 from sfu.rtp.parameters import ProducerParameters
-from sfu.rtp.reports import parse_reports
-from sfu.rtp.rtcp import SenderReport, parse_compound
-from sfu.rtp.twcc_columns import read_complete_feedback
 
 from .budget import TimeBudget
 from .collector import Collector
@@ -44,6 +40,7 @@ from .messages import (
 )
 from .reader import Arrivals, SocketReader
 from .room import Room
+from .rtcp import RtcpReader
 from .timers import Timers
 from .transport import Plumbing, Transport
 
@@ -61,10 +58,6 @@ RTCP_BURST_S = 0.05
 CLOSED_AT_ONCE = 8
 """Transports of a room that ends. Each takes half a millisecond, and other rooms do not wait for a thousand of them."""
 CONSENT_CHECK_S = 1.0
-_FEW_REPORTS = 8
-"""Up to here reading one by one takes less than columns do."""
-_NO_PORT = -1
-_RTCP_SENDER = slice(HEADROOM + 4, HEADROOM + 8)
 _FEW_ROWS = 64
 """Up to here numpy's sum costs more than Python's."""
 
@@ -104,6 +97,7 @@ class Engine:
         self._egress_pointers = RowPointers(self._egress.data, 0, self._egress.length)
         self._egress_rows = np.arange(self._egress.max_rows, dtype=np.int64)
         self._batch = ForwardBatch(self._pool)
+        self._rtcp = RtcpReader(self._pool, self._pool_pointers, self._ports, self._drops)
         self._destinations = Destinations()
         certificate = generate_certificate()
         self._fingerprints = (Fingerprint(algorithm="sha-256", value=fingerprint(certificate)),)
@@ -246,11 +240,7 @@ class Engine:
         self._take_rtp(rtp, now)
         self._full_batches = self._full_batches + 1 if count == MAX_BATCH else 0
         if rtcp:
-            begun = time.monotonic()
-            if self._full_batches > SHED_AFTER_FULL_BATCHES or self._rtcp_time.is_spent(begun):
-                rtcp = self._shed(rtcp)
             self._take_rtcp(rtcp, now)
-            self._rtcp_time.spend(time.monotonic() - begun)
         # A full window that was cut short by the end of the ring must not look like an empty socket.
         return count if window == MAX_BATCH or count < window else MAX_BATCH
 
@@ -267,78 +257,13 @@ class Engine:
         for transport in touched:
             transport.schedule()
 
-    def _shed(self, received: list[Received]) -> list[Received]:
-        """What is left of RTCP when more comes than can be dealt with: that of publishers. What subscribers ask for
-        would only make more work, and so much of it that packets of publishers are lost in the kernel's buffer, for
-        which all subscribers ask then."""
-        kept: list[Received] = []
-        for each in received:
-            endpoint = each[2]
-            assert isinstance(endpoint, Transport)
-            if endpoint.publisher is not None:
-                kept.append(each)
-        self._drops["rtcp_shed"] += len(received) - len(kept)
-        return kept
-
     def _take_rtcp(self, received: list[Received], now: float) -> None:
-        opened = self._open_rtcp(received)
-        if len(opened) > _FEW_REPORTS:
-            opened = self._note_complete_feedback(opened, now)
-        retransmissions: list[Retransmission] = []
-        for row, transport in opened:
-            reason = self._read_rtcp(transport, row, now, retransmissions)
-            if reason is not None:
-                self._drops[reason] += 1
+        begun = time.monotonic()
+        shed = self._full_batches > SHED_AFTER_FULL_BATCHES or self._rtcp_time.is_spent(begun)
+        retransmissions = self._rtcp.take(received, now, shed=shed)
         if retransmissions:
             self._send(self._egress.build_retransmissions(retransmissions, now))
-
-    def _open_rtcp(self, received: list[Received]) -> list[tuple[int, Transport]]:
-        """Those that could be decrypted, in place."""
-        rows: list[int] = []
-        sessions: list[SrtpInbound] = []
-        transports: list[Transport] = []
-        pointers = self._pool_pointers
-        for row, length, endpoint in received:
-            assert isinstance(endpoint, Transport)
-            if endpoint.srtp_in is None:
-                self._drops["media_before_dtls"] += 1
-                continue
-            pointers.length_items[row] = length
-            rows.append(row)
-            sessions.append(endpoint.srtp_in)
-            transports.append(endpoint)
-        opened: list[tuple[int, Transport]] = []
-        reasons = unprotect_rtcp_rows(pointers, rows, [session.handle for session in sessions])
-        for row, session, transport, reason in zip(rows, sessions, transports, reasons, strict=True):
-            if reason is not None:
-                self._drops[reason] += 1
-                continue
-            sender_ssrc = int.from_bytes(self._pool.rows[row][_RTCP_SENDER])
-            if not transport.remembers_rtcp_sender(sender_ssrc):
-                session.remove_stream(sender_ssrc)
-            opened.append((row, transport))
-        return opened
-
-    def _note_complete_feedback(self, opened: list[tuple[int, Transport]], now: float) -> list[tuple[int, Transport]]:
-        """Note the transport-cc feedback of subscribers who received everything. Returns what is left to read."""
-        ports = [
-            transport.subscriber.port if transport.subscriber is not None and transport.publisher is None else _NO_PORT
-            for _, transport in opened
-        ]
-        if len(set(ports)) < len(ports):
-            # Somebody's reports have to be read one after the other.
-            return opened
-        rows = np.array([row for row, _ in opened])
-        lengths = self._pool_pointers.lengths[rows].astype(np.int64)
-        chosen, base_seqs, counts = read_complete_feedback(self._pool.data, rows, HEADROOM, lengths)
-        columns = np.array(ports)
-        chosen &= columns != _NO_PORT
-        if not chosen.any():
-            return opened
-        ignored = self._ports.note_complete_feedback(columns[chosen], base_seqs[chosen], counts[chosen], now)
-        if ignored:
-            self._drops[FEEDBACK_NOT_SENT] += ignored
-        return [each for each, is_noted in zip(opened, chosen.tolist(), strict=True) if not is_noted]
+        self._rtcp_time.spend(time.monotonic() - begun)
 
     def _receive_rtp(self, transport: Transport, row: int, length: int, now: float) -> str | None:
         publisher, srtp = transport.publisher, transport.srtp_in
@@ -359,30 +284,6 @@ class Engine:
         if reason in _UNEXPECTED_SSRC:
             srtp.remove_stream(int.from_bytes(self._pool.rows[row][HEADROOM + 8 : HEADROOM + 12]))
         return reason
-
-    def _read_rtcp(
-        self, transport: Transport, row: int, now: float, retransmissions: list[Retransmission]
-    ) -> str | None:
-        data = self._pool.rows[row][HEADROOM : HEADROOM + self._pool_pointers.length_items[row]]
-        if transport.publisher is None and transport.subscriber is not None:
-            reports = parse_reports(data)
-            if reports is not None:
-                retransmissions += transport.subscriber.on_reports(reports, now)
-                return None
-        try:
-            packets = parse_compound(data)
-        except ValueError:
-            return "rtcp_malformed"
-        if transport.publisher is not None:
-            transport.publisher.on_rtcp(packets, now)
-            if any(isinstance(packet, SenderReport) for packet in packets):
-                transport.room.reports_arrived(transport)
-        if transport.subscriber is not None:
-            actions = transport.subscriber.on_rtcp(packets, now)
-            retransmissions += actions.retransmissions
-            for producer in actions.keyframe_requests:
-                transport.room.request_keyframe(producer, now)
-        return None
 
     def _send(self, steps: Iterator[int]) -> None:
         """Protect and send what the egress matrix holds, step by step. A row that can't be protected is never sent."""
