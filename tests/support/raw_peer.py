@@ -177,8 +177,10 @@ class Receiver:
     def send_pli(self, stream: ReceivedStream) -> None:
         self.transport.send_rtcp(self._report_of([stream]) + rtcp.pli(self.own_ssrc, stream.ssrc))
 
-    def send_nack(self, stream: ReceivedStream, seqs: list[int]) -> None:
-        self.transport.send_rtcp(self._report_of([stream]) + rtcp.nack(self.own_ssrc, stream.ssrc, seqs))
+    def send_nack(self, stream: ReceivedStream, seqs: list[int], *, times: int = 1) -> None:
+        compound = self._report_of([stream]) + rtcp.nack(self.own_ssrc, stream.ssrc, seqs)
+        for _ in range(times):
+            self.transport.send_rtcp(compound)
 
     def _rtp(self, packet: bytes) -> None:
         ssrc = int.from_bytes(packet[8:12], "big")
