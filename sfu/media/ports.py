@@ -9,6 +9,8 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from sfu.rtp.seq import nearest_ext_seq
+
 SENT_HISTORY: Final = 2048
 """Packets per transport whose send time is remembered: two seconds at 1000 packets/s, far above any round trip. A
 power of two."""
@@ -114,7 +116,7 @@ class PortTable:
         """Take what a `TwccReport` tells. False when it is about packets that were never sent, or too long ago: then
         it is ignored."""
         next_seq = self._next_item[port]
-        first = next_seq + ((base_seq - next_seq + 0x8000) & 0xFFFF) - 0x8000
+        first = nearest_ext_seq(base_seq, next_seq)
         if first + status_count > next_seq or first < 0 or first < next_seq - SENT_HISTORY:
             return False
         self._acknowledged_item[port] += received

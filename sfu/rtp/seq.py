@@ -63,7 +63,7 @@ class Unwrapper:
         if highest is None:
             self.highest = seq + SEQ_MODULUS
             return self.highest
-        ext_seq = highest + ((seq - highest + 0x8000) & 0xFFFF) - 0x8000
+        ext_seq = nearest_ext_seq(seq, highest)
         if ext_seq > highest:
             self.highest = ext_seq
         return ext_seq
@@ -76,4 +76,4 @@ class Unwrapper:
         highest = self.highest
         if highest is None:
             raise ValueError("no sequence number has been seen yet")
-        return highest + ((seq - highest + 0x8000) & 0xFFFF) - 0x8000
+        return nearest_ext_seq(seq, highest)

@@ -6,6 +6,8 @@ from __future__ import annotations
 class TimeBudget:
     """A token bucket of seconds."""
 
+    __slots__ = ("_burst_s", "_filled_at", "_left_s", "_share")
+
     def __init__(self, share: float, burst_s: float, now: float) -> None:
         """`share`, between 0 and 1, of the time on the clock of `now`, and up to `burst_s` of it saved up."""
         self._share = share

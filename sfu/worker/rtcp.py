@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import Final
 
@@ -21,6 +22,8 @@ from .transport import Transport
 
 _FEW: Final = 8
 """Up to here reading one by one takes less than columns do."""
+_OPENING_S: Final = 5e-6
+"""What receiving and decrypting one datagram takes, or finding that it can't be decrypted."""
 _NO_PORT: Final = -1
 _SENDER: Final = slice(HEADROOM + 4, HEADROOM + 8)
 
@@ -40,12 +43,14 @@ class RtcpReader:
 
         With `shed` only those of publishers are read.
         """
-        opened = self._open(self._shed(received) if shed else received)
+        opened = self._open(self._shed(received) if shed else received, now)
         if len(opened) > _FEW:
             opened = self._note_complete_feedback(opened, now)
         retransmissions: list[Retransmission] = []
         for row, transport in opened:
+            begun = time.perf_counter()
             reason = self._read(transport, row, now, retransmissions)
+            transport.rtcp_time.spend(time.perf_counter() - begun)
             if reason is not None:
                 self._drops[reason] += 1
         return retransmissions
@@ -63,8 +68,8 @@ class RtcpReader:
         self._drops["rtcp_shed"] += len(received) - len(kept)
         return kept
 
-    def _open(self, received: list[Received]) -> list[tuple[int, Transport]]:
-        """Those that could be decrypted, in place."""
+    def _open(self, received: list[Received], now: float) -> list[tuple[int, Transport]]:
+        """Those that could be decrypted, in place. Who sends too much is not heard for a while."""
         rows: list[int] = []
         sessions: list[SrtpInbound] = []
         transports: list[Transport] = []
@@ -74,6 +79,10 @@ class RtcpReader:
             if endpoint.srtp_in is None:
                 self._drops["media_before_dtls"] += 1
                 continue
+            if endpoint.rtcp_time.is_spent(now):
+                self._drops["rtcp_shed"] += 1
+                continue
+            endpoint.rtcp_time.spend(_OPENING_S)
             pointers.length_items[row] = length
             rows.append(row)
             sessions.append(endpoint.srtp_in)

@@ -19,12 +19,18 @@ from sfu.net.dtls import Certificate, DtlsEndpoint, DtlsState
 from sfu.net.mux import Endpoint, IceEvent, PortMux
 from sfu.net.srtp import SrtpInbound, SrtpOutbound
 
+from .budget import TimeBudget
 from .messages import MediaError, RemoteTransportParameters, TransportState
 from .timers import Timers
 
 REPORTS_TOGETHER_S: Final = 1 / 16
 """Reports to subscribers leave at multiples of this: the timer that wakes the worker costs more than a report, and so
 it is for many of them. A power of two, so that a time is never rounded to before itself."""
+
+RTCP_SHARE_EACH: Final = 0.05
+"""Of the worker's time that one peer's RTCP may take, so that who floods a worker uses up its own share and not that of
+the others. In a full stage on a bad line it is a hundredth."""
+RTCP_BURST_EACH_S: Final = 0.05
 
 MAX_RTCP_SENDERS = 64
 """A peer speaks of itself under one SSRC for each source it sends and one for its reports."""
@@ -67,6 +73,7 @@ class Transport(Endpoint):
         self.srtp_in: SrtpInbound | None = None
         self.srtp_out: SrtpOutbound | None = None
         self.srtp_profile: str | None = None
+        self.rtcp_time = TimeBudget(RTCP_SHARE_EACH, RTCP_BURST_EACH_S, plumbing.loop.time())
         self._rtcp_senders: set[int] = set()
         self._plumbing = plumbing
         self._remote: RemoteTransportParameters | None = None
