@@ -30,7 +30,7 @@ it is for many of them. A power of two, so that a time is never rounded to befor
 RTCP_SHARE_EACH: Final = 0.05
 """Of the worker's time that one peer's RTCP may take, so that who floods a worker uses up its own share and not that of
 the others. In a full stage on a bad line it is a hundredth."""
-RTCP_BURST_EACH_S: Final = 0.05
+RTCP_BURST_EACH_S: Final = 0.02
 
 MAX_RTCP_SENDERS = 64
 """A peer speaks of itself under one SSRC for each source it sends and one for its reports."""
